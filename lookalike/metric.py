@@ -1,0 +1,198 @@
+"""Metric and Facts: what every metric promises, and the one way a pair walks through it.
+
+``Metric.forward`` checks the pair once (`images.pair`), turns autocast off, scores in float32 (float64 stays
+float64) and reduces. A metric adds a pure function, a class with ``facts`` and ``score``, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from lookalike import images, signature
+from lookalike.images import Check, DataRange
+
+Better = Literal["higher", "lower"]
+Reduction = Literal["none", "mean", "sum"]
+
+PROMISES = (
+    "identical", "range", "symmetric", "monotone", "batch", "data_range", "gradcheck", "gradgradcheck", "finite",
+    "reach", "channels", "negative", "autocast", "compile", "copies",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a metric says of itself; `lookalike.audit` turns each line into a check.
+
+    Attributes:
+        name: as in the catalogue, words with underscores.
+        aliases: other names it answers to.
+        title: one line for tables.
+        paper: the source, with DOI.
+        better: which direction is better.
+        range: the values it can take, in the unit of its scores.
+        identical: the score of two identical images.
+        symmetric: whether ``f(x, y) = f(y, x)``.
+        smooth: whether it has a gradient everywhere (False: almost everywhere).
+        min_side: the smallest side of an image in pixels, with default options.
+        channels: accepted channel counts; None accepts any.
+        volumes: whether ``(n, c, d, h, w)`` is accepted.
+        masks: whether ``forward`` takes a mask.
+        unit: of the score, "" when it has none.
+        weights: the learned weights it needs, "" for none; a metric with none is cheap.
+        version: of the formula; it changes only when a number changes.
+        alone: why it cannot be the only term of a training loss, "" when it can.
+        declines: promises that it does not make, each with the reason.
+    """
+
+    name: str
+    title: str
+    paper: str
+    aliases: tuple[str, ...] = ()
+    better: Better
+    range: tuple[float, float]
+    identical: float
+    symmetric: bool = True
+    smooth: bool = True
+    min_side: int = 1
+    channels: tuple[int, ...] | None = None
+    volumes: bool = False
+    masks: bool = False
+    unit: str = ""
+    weights: str = ""
+    version: int = 1
+    alone: str = ""
+    declines: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.declines) - set(PROMISES)
+        if unknown:
+            raise ValueError(f"{self.name}: no promise is called {', '.join(sorted(unknown))}; see metric.PROMISES")
+
+
+class Metric(nn.Module):
+    """A full-reference metric: ``metric(x, y) -> (n,)``.
+
+    Args:
+        data_range: range of float inputs, a width from 0 or ``(low, high)``; uint8 is always 0–255.
+        reduction: ``"none"`` gives ``(n,)``; ``"mean"`` and ``"sum"`` a scalar.
+        check: ``"values"`` raises on values outside ``data_range``; ``"shapes"`` looks at shapes and dtypes only.
+
+    Raises:
+        ValueError: for an unknown reduction or check, or a range without positive width.
+    """
+
+    facts: ClassVar[Facts]
+
+    def __init__(
+        self, *, data_range: DataRange = 1.0, reduction: Reduction = "none", check: Check = "values"
+    ) -> None:
+        super().__init__()
+        who = self.facts.name
+        images.bounds(data_range, who)
+        for name, value, choices in (("reduction", reduction, Reduction), ("check", check, Check)):
+            if value not in get_args(choices):
+                raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
+        self.data_range: DataRange = data_range
+        self.reduction: Reduction = reduction
+        self.check: Check = check
+
+    @property
+    def min_side(self) -> int:
+        """The smallest side in pixels that this metric accepts with its options."""
+        return self.facts.min_side
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """The channel counts accepted with its options; None accepts any."""
+        return self.facts.channels
+
+    def score(self, x: Tensor, y: Tensor) -> Tensor:
+        """Scores ``(n,)`` of a checked pair in the unit range; what a metric's file defines."""
+        raise NotImplementedError(f"{type(self).__name__} defines no score(x, y)")
+
+    def score_map(self, x: Tensor, y: Tensor) -> Tensor:
+        """The map ``(n, c, h', w')`` of a checked pair, where the metric has one."""
+        raise TypeError(f"{self.facts.name}: has no map; metrics with one are l1, l2, charbonnier and ssim")
+
+    def forward(self, x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Score a pair of batches.
+
+        Args:
+            x: images judged, ``(n, c, h, w)``.
+            y: references, same shape.
+            mask: validity ``(n, 1 or c, h, w)`` in [0, 1], for metrics whose facts say ``masks``.
+
+        Returns:
+            ``(n,)``, or a scalar when a reduction was asked for.
+
+        Raises:
+            TypeError, ValueError: as `images.pair` says.
+        """
+        x, y = self._enter(x, y)
+        with torch.autocast(x.device.type, enabled=False):
+            if mask is None:
+                scores = self.score(x, y)
+            else:
+                scores = self.score_masked(x, y, images.mask_for(x, mask, self.facts.name))
+        return reduce(scores, self.reduction)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """Scores over the valid pixels alone, where the metric's facts say ``masks``."""
+        raise TypeError(f"{self.facts.name}: takes no mask")
+
+    def map(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where the images differ: ``(n, c, h', w')``, in the direction of the score.
+
+        Raises:
+            TypeError: for a metric without a map.
+        """
+        x, y = self._enter(x, y)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.score_map(x, y)
+
+    def settings(self) -> dict[str, object]:
+        """What the score depends on beyond the pair, in reading order; it becomes the signature."""
+        return {}
+
+    def signature(self, data_range: DataRange | None = None) -> str:
+        """How a number of this metric was made.
+
+        Args:
+            data_range: the range that the pair carried, where it was not the metric's (uint8: 255).
+        """
+        said = self.data_range if data_range is None else data_range
+        settings = {**self.settings(), "range": signature.data_range(said)}
+        return signature.write(self.facts.name, settings, self.facts.version)
+
+    def extra_repr(self) -> str:
+        return self.signature()
+
+    def _enter(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return images.pair(
+            x,
+            y,
+            who=self.facts.name,
+            data_range=self.data_range,
+            check=self.check,
+            channels=self.channels,
+            min_side=self.min_side,
+            volumes=self.facts.volumes,
+        )
+
+
+def reduce(scores: Tensor, reduction: Reduction) -> Tensor:
+    """``(n,)`` as it is, or its mean or sum.
+
+    Example:
+        >>> float(reduce(torch.tensor([0.0, 1.0]), "mean"))
+        0.5
+    """
+    if reduction == "mean":
+        return scores.mean()
+    return scores.sum() if reduction == "sum" else scores

@@ -1,0 +1,178 @@
+"""SSIM in plain torch: the meaning that every kernel is held to.
+
+Local moments are taken of the sum p = x + y and the difference m = x - y, each about its plane mean. With
+P, M their local means and V_p, V_m their local variances,
+
+    2 mu_x mu_y = (P² - M²) / 2        mu_x² + mu_y² = (P² + M²) / 2
+    2 sigma_xy  = (V_p - V_m) / 2      sigma_x² + sigma_y² = (V_p + V_m) / 2
+
+so identical images give exactly 1, four blurs suffice, and no large numbers are subtracted where the images
+agree. Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004, doi 10.1109/TIP.2003.819861, eq. 6-13.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lookalike.ops.window import Border, blur, extend
+
+
+class Moments(NamedTuple):
+    """Local statistics of p = x + y and m = x - y, each ``(n, c, *spatial')``, and the weight of each position."""
+
+    mean_p: Tensor
+    mean_m: Tensor
+    var_p: Tensor
+    var_m: Tensor
+    cov_pm: Tensor | None
+    weight: Tensor | None
+
+
+def moments(
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    *,
+    border: Border = "valid",
+    unbias: float = 1.0,
+    mask: Tensor | None = None,
+    covariance: bool = False,
+) -> Moments:
+    """Local means and variances of the sum and the difference of two batches.
+
+    Args:
+        x, y: ``(n, c, *spatial)`` in the unit range.
+        taps: the separable window along each axis, summing to 1.
+        border: how the images are extended; ``"valid"`` keeps only windows that fit.
+        unbias: factor of variances, N/(N-1) for the sample covariance of N equal taps.
+        mask: validity ``(n, c, *spatial)`` in [0, 1]; windows are renormalised to their valid pixels
+            (normalised convolution), and a position weighs as much as its centre pixel is valid.
+        covariance: whether the covariance of p and m is wanted too (a fifth blur).
+    """
+    radius = (len(taps) - 1) // 2
+    weight = None if mask is None else extend(mask, radius, radius, border)
+    p, m = (extend(image, radius, radius, border) for image in (x + y, x - y))
+    if weight is None:
+        p, shift_p = _centred(p)
+        m, shift_m = _centred(m)
+        share, centre = None, None
+    else:
+        p, shift_p = _centred_masked(p, weight)
+        m, shift_m = _centred_masked(m, weight)
+        covered = blur(weight, taps)
+        inner = tuple(slice(radius, radius + extent) for extent in covered.shape[2:])
+        centre = torch.where(covered > 0, weight[(..., *inner)], 0.0)
+        share = torch.where(covered > 0, covered, 1.0)
+
+    def local(image: Tensor) -> Tensor:
+        return blur(image, taps) if share is None else blur(weight * image, taps) / share
+
+    mean_p, mean_m = local(p), local(m)
+    var_p = unbias * (local(p * p) - mean_p * mean_p)
+    var_m = unbias * (local(m * m) - mean_m * mean_m)
+    cov_pm = unbias * (local(p * m) - mean_p * mean_m) if covariance else None
+    return Moments(mean_p + shift_p, mean_m + shift_m, var_p, var_m, cov_pm, centre)
+
+
+def _centred(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Subtract each plane's mean; the shift is a constant to autograd, for no moment depends on it."""
+    shift = image.detach().mean(dim=tuple(range(2, image.ndim)), keepdim=True)
+    return image - shift, shift
+
+
+def _centred_masked(image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Subtract each plane's mean over valid pixels, and set the others to zero, whatever they held."""
+    dims = tuple(range(2, image.ndim))
+    image = torch.where(weight > 0, image, 0.0)
+    total = weight.sum(dims, keepdim=True)
+    shift = (weight * image).detach().sum(dims, keepdim=True) / torch.where(total > 0, total, 1.0)
+    return torch.where(weight > 0, image - shift, 0.0), shift
+
+
+def maps(
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    *,
+    border: Border = "valid",
+    c1: float,
+    c2: float,
+    unbias: float = 1.0,
+) -> Tensor:
+    """The maps of SSIM and of its contrast-structure part.
+
+    Args:
+        x, y, taps, border, unbias: as in `moments`.
+        c1, c2: the constants (K1 L)² and (K2 L)² for the unit range.
+
+    Returns:
+        ``(2, n, c, *spatial')``: SSIM and contrast·structure.
+    """
+    local = moments(x, y, taps, border=border, unbias=unbias)
+    contrast_structure = contrast_structure_of(local, c2)
+    return torch.stack([luminance_of(local, c1) * contrast_structure, contrast_structure])
+
+
+def means(
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    *,
+    border: Border = "valid",
+    c1: float,
+    c2: float,
+    unbias: float = 1.0,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Per plane the mean of SSIM and the mean of contrast·structure.
+
+    Args:
+        x, y, taps, border, unbias, mask: as in `moments`.
+        c1, c2: the constants (K1 L)² and (K2 L)² for the unit range.
+
+    Returns:
+        ``(n, c, 2)``. A plane without a valid pixel scores 1: nothing in it differs.
+    """
+    local = moments(x, y, taps, border=border, unbias=unbias, mask=mask)
+    contrast_structure = contrast_structure_of(local, c2)
+    both = torch.stack([luminance_of(local, c1) * contrast_structure, contrast_structure], -1)
+    dims = tuple(range(2, both.ndim - 1))
+    if local.weight is None:
+        return both.mean(dims)
+    weight = local.weight.unsqueeze(-1)
+    total = weight.sum(dims)
+    return torch.where(total > 0, (weight * both).sum(dims) / torch.where(total > 0, total, 1.0), 1.0)
+
+
+def luminance_of(local: Moments, c1: float, epsilon: float = 0.0) -> Tensor:
+    """(2 mu_x mu_y + C1) / (mu_x² + mu_y² + C1), eq. 6."""
+    p2, m2 = local.mean_p * local.mean_p, local.mean_m * local.mean_m
+    return (p2 - m2 + 2 * c1) / (p2 + m2 + 2 * c1 + epsilon)
+
+
+def contrast_structure_of(local: Moments, c2: float) -> Tensor:
+    """(2 sigma_xy + C2) / (sigma_x² + sigma_y² + C2), the product of eq. 9 and 10 with C3 = C2/2."""
+    return (local.var_p - local.var_m + 2 * c2) / (local.var_p + local.var_m + 2 * c2)
+
+
+def contrast_and_structure_of(local: Moments, c2: float) -> tuple[Tensor, Tensor]:
+    """Contrast (eq. 9) and structure (eq. 10, C3 = C2/2) apart; needs ``covariance=True``."""
+    if local.cov_pm is None:
+        raise ValueError("contrast_and_structure_of: moments were taken without covariance=True")
+    total = (local.var_p + local.var_m) / 2
+    var_x = (total + local.cov_pm) / 2
+    var_y = (total - local.cov_pm) / 2
+    sigma_xy = (local.var_p - local.var_m) / 4
+    product = _safe_sqrt(var_x) * _safe_sqrt(var_y)
+    contrast = (2 * product + c2) / (total + c2)
+    structure = (sigma_xy + c2 / 2) / (product + c2 / 2)
+    return contrast, structure
+
+
+def _safe_sqrt(variance: Tensor) -> Tensor:
+    """The root with gradient 0 where rounding leaves no variance: there its true slope has no bound."""
+    positive = variance > 1e-12
+    return torch.where(positive, torch.where(positive, variance, 1.0).sqrt(), 0.0)

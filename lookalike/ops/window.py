@@ -1,0 +1,147 @@
+"""Windows of local statistics, and separable filtering under a stated border rule, in two or three dimensions."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Border = Literal["valid", "reflect", "symmetric", "zero"]
+Halving = Literal["symmetric", "zero", "replicate", "floor", "colour"]
+
+
+@lru_cache(maxsize=64)
+def gaussian(size: int, sigma: float) -> tuple[float, ...]:
+    """A sampled Gaussian, normalised to sum 1.
+
+    Args:
+        size: number of taps, odd.
+        sigma: standard deviation in pixels.
+
+    Example:
+        >>> [round(tap, 6) for tap in gaussian(3, 1.5)]
+        [0.307801, 0.384397, 0.307801]
+    """
+    taps = [math.exp(-((i - (size - 1) / 2) ** 2) / (2 * sigma * sigma)) for i in range(size)]
+    total = math.fsum(taps)
+    return tuple(tap / total for tap in taps)
+
+
+@lru_cache(maxsize=64)
+def uniform(size: int) -> tuple[float, ...]:
+    """``size`` equal taps that sum to 1.
+
+    Example:
+        >>> uniform(4)
+        (0.25, 0.25, 0.25, 0.25)
+    """
+    return (1.0 / size,) * size
+
+
+def extend(x: Tensor, before: int, after: int, border: Border) -> Tensor:
+    """Extend every spatial side of ``(n, c, *spatial)`` by a border rule.
+
+    ``reflect`` mirrors about the edge pixel, ``symmetric`` about its outer edge, ``zero`` adds zeros, ``valid``
+    adds nothing. The mirror is built from slices, so that its gradient is deterministic on every device.
+
+    Raises:
+        ValueError: for an unknown rule, or a side shorter than the mirror needs.
+
+    Example:
+        >>> extend(torch.arange(3.0).view(1, 1, 1, 3).expand(1, 1, 3, 3), 1, 1, "symmetric")[0, 0, 0].tolist()
+        [0.0, 0.0, 1.0, 2.0, 2.0]
+    """
+    if border not in get_args(Border):
+        raise ValueError(f"border must be one of {', '.join(get_args(Border))}; got {border!r}")
+    if border == "valid" or before == after == 0:
+        return x
+    spatial = x.ndim - 2
+    if border == "zero":
+        return F.pad(x, (before, after) * spatial)
+    skip = 1 if border == "reflect" else 0
+    if min(x.shape[2:]) < max(before, after) + skip:
+        raise ValueError(
+            f"border {border!r}: sides {tuple(x.shape[2:])} are too short to mirror {max(before, after)} px; "
+            "use larger images or a smaller window"
+        )
+    for dim in range(2, x.ndim):
+        side = x.shape[dim]
+        parts = [x]
+        if before:
+            parts.insert(0, x.narrow(dim, skip, before).flip(dim))
+        if after:
+            parts.append(x.narrow(dim, side - skip - after, after).flip(dim))
+        x = torch.cat(parts, dim)
+    return x
+
+
+def blur(x: Tensor, taps: tuple[float, ...]) -> Tensor:
+    """Correlate every plane of ``(n, c, *spatial)`` with a separable window, without extension.
+
+    Args:
+        x: ``(n, c, h, w)`` or ``(n, c, d, h, w)``.
+        taps: the window along each axis.
+
+    Returns:
+        ``(n, c, *(side - len(taps) + 1))``.
+
+    Example:
+        >>> float(blur(torch.ones(1, 1, 5, 5), uniform(3)).mean())
+        1.0
+    """
+    channels, spatial = x.shape[1], x.ndim - 2
+    window = x.new_tensor(taps)
+    convolve = F.conv2d if spatial == 2 else F.conv3d
+    for dim in range(spatial):
+        shape = [1] * spatial
+        shape[dim] = len(taps)
+        weight = window.view(1, 1, *shape).expand(channels, 1, *shape)
+        x = convolve(x, weight, groups=channels)
+    return x
+
+
+def shrink(x: Tensor, factor: int, border: Border = "symmetric") -> Tensor:
+    """Box-filter by ``factor`` and keep every ``factor``-th pixel, as MATLAB's ``imfilter`` and ``1:factor:end`` do.
+
+    The box of an even factor is anchored at its upper left middle: a 2x2 box averages pixels i and i + 1.
+
+    Example:
+        >>> shrink(torch.arange(5.0).view(1, 1, 1, 5).expand(1, 1, 5, 5), 2)[0, 0, 0].tolist()
+        [0.5, 2.5, 4.0]
+    """
+    before = (factor - 1) // 2
+    extended = extend(x, before, factor - 1 - before, border)
+    pool = F.avg_pool2d if x.ndim == 4 else F.avg_pool3d
+    return pool(extended, factor, factor)
+
+
+def halve(x: Tensor, rule: Halving = "symmetric") -> Tensor:
+    """Average 2x2 pixels (2x2x2 in volumes) and keep one of each: the step between two scales of MS-SSIM.
+
+    Libraries differ where a side is odd. ``symmetric`` mirrors the last pixel (the authors' program); ``zero``
+    counts a zero before and after; ``replicate`` repeats the first pixel on both axes if either is odd; ``floor``
+    drops the last pixel; ``colour`` averages each pixel with its upper left neighbour and each channel with the
+    one before it.
+
+    Example:
+        >>> [halve(torch.ones(1, 1, 3, 3), rule)[0, 0, 0].tolist() for rule in ("symmetric", "zero", "floor")]
+        [[1.0, 1.0], [0.25, 0.5], [1.0]]
+    """
+    spatial = x.ndim - 2
+    pool = F.avg_pool2d if spatial == 2 else F.avg_pool3d
+    odd = [side % 2 for side in x.shape[2:]]
+    if rule == "floor":
+        return pool(x, 2)
+    if rule == "zero":
+        return pool(x, 2, padding=odd)
+    if rule == "replicate":
+        return pool(F.pad(x, (max(odd), 0) * spatial, mode="replicate"), 2)
+    if rule == "colour":
+        before = torch.cat([x[:, :1], x[:, :-1]], 1)
+        return pool(extend((x + before) / 2, 1, 0, "symmetric"), 2)
+    after = [amount for side in reversed(odd) for amount in (0, side)]
+    return pool(F.pad(x, after, mode="replicate") if any(odd) else x, 2)

@@ -1,0 +1,109 @@
+"""Every metric by name, from one scan of `lookalike.metrics`; the only dynamic import of the library."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from typing import Any
+
+from lookalike import metrics
+from lookalike.metric import Metric
+
+
+@cache
+def _scan() -> dict[str, type[Metric]]:
+    found: dict[str, type[Metric]] = {}
+    for module in sorted(entry.name for entry in pkgutil.iter_modules(metrics.__path__)):
+        room = importlib.import_module(f"{metrics.__name__}.{module}")
+        for value in vars(room).values():
+            if inspect.isclass(value) and value.__module__ == room.__name__ and "facts" in vars(value):
+                for name in (value.facts.name, *value.facts.aliases):
+                    if name in found:
+                        raise ValueError(f"registry: {found[name]} and {value} are both called {name!r}")
+                    found[name] = value
+    return found
+
+
+def catalog() -> list[str]:
+    """The names of all metrics, sorted, aliases left out.
+
+    Example:
+        >>> {"l1", "ssim", "ms_ssim"} <= set(catalog())
+        True
+    """
+    return sorted({metric.facts.name for metric in _scan().values()})
+
+
+def cheap() -> list[str]:
+    """The names of the metrics that need no learned weights.
+
+    Example:
+        >>> "psnr" in cheap()
+        True
+    """
+    return [name for name in catalog() if not metric_class(name).facts.weights]
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class behind a name or alias.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one.
+
+    Example:
+        >>> metric_class("mse").__name__
+        'L2'
+    """
+    known = _scan()
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, 1, 0.3)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"no metric is called {name!r}{hint} There are {', '.join(catalog())}")
+    return known[name]
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that a metric's constructor takes, its own first.
+
+    Example:
+        >>> options_of("psnr")
+        ('cap_db', 'data_range', 'reduction', 'check')
+    """
+    options: list[str] = []
+    for owner in metric_class(name).__mro__:
+        if not issubclass(owner, Metric):
+            break
+        if "__init__" in vars(owner):
+            for parameter in inspect.signature(owner.__init__).parameters.values():
+                if parameter.kind == parameter.KEYWORD_ONLY and parameter.name not in options:
+                    options.append(parameter.name)
+    return tuple(options)
+
+
+def get(name: str, **options: Any) -> Metric:
+    """A metric by name: ``get("ssim", data_range=255)(x, y)`` gives scores ``(n,)``.
+
+    Args:
+        name: one of `catalog`, or an alias such as ``"mse"``.
+        options: ``data_range`` (default 1), ``convention`` where the metric has them, and the metric's own.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one.
+        TypeError: for an unknown option, with the nearest one.
+
+    Example:
+        >>> import torch
+        >>> float(get("l1")(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)))
+        1.0
+    """
+    kind = metric_class(name)
+    known = options_of(name)
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, known, 1, 0.3)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{name}: has no option {option!r}{hint} It has {', '.join(known)}")
+    return kind(**options)

@@ -1,0 +1,72 @@
+"""The string that says how a number was made: every number that is printed or saved carries one.
+
+``ssim|conv:wang2004|win:gauss11s1.5|…|v:1`` – the metric, its settings, and last the version of the metric's
+formula, which changes only when a number changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def number(value: float) -> str:
+    """A number as short as it can be said without loss.
+
+    Example:
+        >>> number(1.0), number(0.03), number(1 / 3)
+        ('1', '0.03', '0.3333333333333333')
+    """
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def data_range(value: float | tuple[float, float]) -> str:
+    """A range as a signature says it: ``255``, or ``-1..1``.
+
+    Example:
+        >>> data_range(255.0), data_range((-1, 1))
+        ('255', '-1..1')
+    """
+    return "..".join(number(end) for end in value) if isinstance(value, tuple) else number(value)
+
+
+def write(name: str, settings: Mapping[str, object], version: int) -> str:
+    """One signature.
+
+    Args:
+        name: the metric's name.
+        settings: what the number depends on, in reading order; values None are left out.
+        version: of the metric's formula.
+
+    Raises:
+        ValueError: when a part holds the separator.
+
+    Example:
+        >>> write("psnr", {"range": 255.0, "colour": "rgb"}, 1)
+        'psnr|range:255|colour:rgb|v:1'
+    """
+    parts = [name]
+    for key, value in settings.items():
+        if value is not None:
+            parts.append(f"{key}:{number(value) if isinstance(value, int | float) else value}")
+    parts.append(f"v:{version}")
+    for part in parts:
+        if "|" in part:
+            raise ValueError(f"signature: {part!r} holds '|', which separates the parts")
+    return "|".join(parts)
+
+
+def read(text: str) -> tuple[str, dict[str, str]]:
+    """The name and the settings of a signature.
+
+    Raises:
+        ValueError: when the text is no signature.
+
+    Example:
+        >>> read("psnr|range:255|v:1")
+        ('psnr', {'range': '255', 'v': '1'})
+    """
+    name, *parts = text.split("|")
+    settings = dict(part.split(":", 1) for part in parts if ":" in part)
+    if not name or len(settings) != len(parts) or "v" not in settings:
+        raise ValueError(f"signature: {text!r} is not of the form name|key:value|…|v:1")
+    return name, settings
