@@ -16,7 +16,6 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -29,14 +28,13 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
-from lookalike.ops.ssim import reference
+from lookalike.ops.ssim import multiscale, reference
 from lookalike.signature import number
 
 Small = Literal["raise", "reduce"]
 Scales = Literal["product", "sum"]
 _PAPER_2004 = "Wang et al. 2004, doi 10.1109/TIP.2003.819861"
 _PAPER_2003 = "Wang et al. 2003, doi 10.1109/ACSSC.2003.1292216"
-_LEAK_KNEE = 1e-3  # below it a power is replaced by its chord through 0, whose slope is finite
 
 
 class Terms(NamedTuple):
@@ -261,7 +259,7 @@ class SSIM(_Local):
             local = self._moments(x, y)
             structure = reference.contrast_structure_of(local, c2)
             return reference.luminance_of(local, c1, c.epsilon) * (structure.relu() if c.clip_structure else structure)
-        powers = [_signed_power(term, power) for term, power in zip(self._terms(x, y), self.exponents, strict=True)]
+        powers = [multiscale.signed_power(term, power) for term, power in zip(self._terms(x, y), self.exponents, strict=True)]
         return powers[0] * powers[1] * powers[2]
 
     def terms(self, x: Tensor, y: Tensor) -> Terms:
@@ -445,10 +443,8 @@ class MSSSIM(_Local):
         powers = x.new_tensor(weights)
         if self.scales == "sum":
             scores = (means * powers).sum(-1) / powers.sum()
-        elif self.negative == "real":
-            scores = _real_product(means, powers)
         else:
-            scores = _product(means, powers, leak=self.negative == "leak")
+            scores = multiscale.product(means, powers, self.negative)
         return self._across_channels(scores) if scores.shape[1] > 1 else scores[:, 0]
 
     def settings(self) -> dict[str, object]:
@@ -482,20 +478,19 @@ class MSSSIM(_Local):
         c, (c1, c2) = self.convention, self._constants
         taps = self._window(c.ms_window)
         border = c.ms_border or c.border
+        if not c.clip_structure:
+            return op.pyramid(
+                x, y, taps, levels=count, border=border, last_border=c.ms_last_border, halving=self.halving,
+                c1=c1, c2=c2, unbias=self._unbias(x),
+            )  # fmt: skip
         columns = []
         for scale in range(count):
-            last = scale == count - 1
             if scale:
                 x, y = windows.halve(x, self.halving), windows.halve(y, self.halving)
-            if c.clip_structure:
-                local = reference.moments(x, y, taps, border=border, unbias=self._unbias(x))
-                part = reference.contrast_structure_of(local, c2).relu()
-                part = reference.luminance_of(local, c1) * part if last else part
-                columns.append(part.flatten(2).mean(2))
-            else:
-                rule = (c.ms_last_border or border) if last else border
-                both = op.means(x, y, taps, border=rule, c1=c1, c2=c2, unbias=self._unbias(x))
-                columns.append(both[..., 0 if last else 1])
+            local = reference.moments(x, y, taps, border=border, unbias=self._unbias(x))
+            part = reference.contrast_structure_of(local, c2).relu()
+            part = reference.luminance_of(local, c1) * part if scale == count - 1 else part
+            columns.append(part.flatten(2).mean(2))
         return torch.stack(columns, -1)
 
 
@@ -541,35 +536,3 @@ def _normalised(weights: Sequence[float] | None, who: str, name: str) -> tuple[f
     if any(not weight >= 0 for weight in weights) or not sum(weights) > 0:
         raise ValueError(f"{who}: {name} are numbers >= 0, not all 0; got {weights!r}")
     return tuple(float(weight) / sum(weights) for weight in weights)
-
-
-def _product(means: Tensor, powers: Tensor, *, leak: bool) -> Tensor:
-    """Π_j m_j^w_j of the non-negative parts, plus with ``leak`` Σ_j w_j · min(m_j, 0) / Σ_j w_j.
-
-    Near 0 the slope of a power has no bound; below a small knee its chord through 0 stands in for it.
-    """
-    positive = means.relu()
-    above = positive > _LEAK_KNEE
-    curve = torch.where(above, positive, 1.0) ** powers
-    chord = positive * _LEAK_KNEE ** (powers - 1)
-    # A weight of 0 asks for the factor 1, whatever the mean.
-    factors = torch.where(powers == 0, 1.0, torch.where(above, curve, chord))
-    product = reduce(torch.mul, factors.unbind(-1))
-    return product + (powers / powers.sum() * (means - positive)).sum(-1) if leak else product
-
-
-def _real_product(means: Tensor, powers: Tensor) -> Tensor:
-    """The real part of Π_j m_j^w_j with complex powers of negative means, as the authors' program goes."""
-    size = _product(means.abs(), powers, leak=False)
-    angle = math.pi * torch.where(means < 0, powers, 0.0).sum(-1)
-    return size * angle.cos()
-
-
-def _signed_power(term: Tensor, power: float) -> Tensor:
-    """sign(t)·|t|^p; within a small knee about 0 its chord, whose slope is finite."""
-    if power == 1.0:
-        return term
-    size = term.abs()
-    far = size > _LEAK_KNEE
-    curve = torch.where(far, size, 1.0) ** power * term.sign()
-    return torch.where(far, curve, term * _LEAK_KNEE ** (power - 1) if power else torch.ones_like(term))

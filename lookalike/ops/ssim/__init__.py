@@ -1,4 +1,4 @@
-"""Local structural similarity of two batches: `means` per plane, `maps` per position."""
+"""Local structural similarity of two batches: `means` per plane, `maps` per position, `pyramid` per scale."""
 
 from __future__ import annotations
 
@@ -7,3 +7,4 @@ from lookalike.ops.ssim import reference
 
 means = Op(reference.means)
 maps = Op(reference.maps)
+pyramid = Op(reference.pyramid)

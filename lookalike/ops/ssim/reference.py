@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lookalike.ops.window import Border, blur, extend
+from lookalike.ops.window import Border, Halving, blur, extend, halve
 
 
 class Moments(NamedTuple):
@@ -145,6 +145,41 @@ def means(
     weight = local.weight.unsqueeze(-1)
     total = weight.sum(dims)
     return torch.where(total > 0, (weight * both).sum(dims) / torch.where(total > 0, total, 1.0), 1.0)
+
+
+def pyramid(
+    x: Tensor,
+    y: Tensor,
+    taps: tuple[float, ...],
+    *,
+    levels: int,
+    border: Border = "valid",
+    last_border: Border | None = None,
+    halving: Halving = "symmetric",
+    c1: float,
+    c2: float,
+    unbias: float = 1.0,
+) -> Tensor:
+    """The per-scale means that MS-SSIM is made of.
+
+    Args:
+        x, y, taps, border, c1, c2, unbias: as in `means`.
+        levels: number of scales.
+        last_border: border of the coarsest scale, where it differs.
+        halving: how odd sides are halved between scales, see `ops.window.halve`.
+
+    Returns:
+        ``(n, c, levels)``: mean contrast·structure of each scale but the last, whose mean SSIM it is.
+    """
+    columns = []
+    for level in range(levels):
+        last = level == levels - 1
+        if level:
+            x, y = halve(x, halving), halve(y, halving)
+        rule = (last_border or border) if last else border
+        both = means(x, y, taps, border=rule, c1=c1, c2=c2, unbias=unbias)
+        columns.append(both[..., 0 if last else 1])
+    return torch.stack(columns, -1)
 
 
 def luminance_of(local: Moments, c1: float, epsilon: float = 0.0) -> Tensor:
