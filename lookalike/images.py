@@ -10,6 +10,7 @@ unit range in float32; float64 stays float64.
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(ValueError):  # noqa: N818 - it names what is wrong, as FileNotFoundError's kin do
     """A file that is not an image this library reads, or cannot be read as one without guessing."""
 
 
@@ -62,7 +63,7 @@ def bounds(data_range: DataRange, who: str = "data_range") -> tuple[float, float
         raise ValueError(
             f"{who}: data_range must be a number such as 1 or 255, or a pair such as (-1, 1); got {data_range!r}"
         ) from None
-    if not (high > low and np.isfinite(high - low)):
+    if not (high > low and math.isfinite(high - low)):
         raise ValueError(f"{who}: data_range must have a positive, finite width; got {data_range!r}")
     return low, high
 
@@ -172,7 +173,7 @@ def _check_values(x: Tensor, y: Tensor, low: float, high: float, who: str) -> No
             f"x is in [{extremes[0]:.4g}, {extremes[1]:.4g}], y in [{extremes[2]:.4g}, {extremes[3]:.4g}]; "
             f"{_range_advice(least, most)}, or clamp, or check='shapes' if you mean it"
         )
-    if low == 0 and high >= 100 and 0 <= least and 0 < most <= 1 and _has_fractions(x, y):
+    if low == 0 and high >= 100 and least >= 0 and 0 < most <= 1 and _has_fractions(x, y):
         raise ValueError(
             f"{who}: data_range={high:g} but all values of x and y lie in [0, 1]: "
             "pass data_range=1, or check='shapes' if you mean it"
@@ -323,8 +324,9 @@ def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:
     try:
         with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # a damaged EXIF block does not make the picture unreadable
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-                raise UnreadableImage(f"{path}: holds {image.n_frames} frames; extract the one you mean")
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format != "MPO":
+                raise UnreadableImage(f"{path}: holds {frames} frames; extract the one you mean")
             if image.format == "PNG" and _png_depth(path) == (16, True):
                 return _load_png16(path, alpha)
             return _from_pil(image, str(path), alpha)
@@ -429,7 +431,9 @@ def sample(name: str = "astronaut", side: int | None = None) -> Tensor:
     try:
         from skimage import data
     except ImportError:
-        raise ImportError("the sample photographs come with scikit-image: pip install 'lookalike[photos]'") from None
+        raise ImportError(
+            "the sample photographs come with scikit-image: pip install 'lookalike[photos]'"
+        ) from None
     image = as_batch(getattr(data, name)())[0].float() / 255
     if side is None:
         return image

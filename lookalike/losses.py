@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import torch
@@ -59,15 +60,9 @@ class Loss(nn.Module):
         Returns:
             A scalar.
         """
-        total: Tensor | None = None
-        terms: dict[str, Tensor] = {}
-        for (name, weight), metric in zip(self.weights.items(), self.metrics, strict=True):
-            value = as_loss(metric, x, y)
-            terms[name] = value.detach()
-            total = weight * value if total is None else total + weight * value
-        self.terms = terms
-        assert total is not None  # __init__ refuses a loss without terms
-        return total
+        values = [as_loss(metric, x, y) for metric in self.metrics]
+        self.terms = {name: value.detach() for name, value in zip(self.weights, values, strict=True)}
+        return reduce(torch.add, [w * value for w, value in zip(self.weights.values(), values, strict=True)])
 
     def signature(self) -> str:
         """The formula with each term's signature."""
@@ -78,7 +73,7 @@ class Loss(nn.Module):
         )
         return " + ".join(parts)
 
-    def extra_repr(self) -> str:
+    def extra_repr(self) -> str:  # noqa: D102 - as nn.Module says
         return " + ".join(f"{weight:g}*{name}" for name, weight in self.weights.items())
 
     def _warn_if_blind(self) -> None:
@@ -171,10 +166,14 @@ def parse(expression: str) -> list[Term]:
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ValueError(f"loss: cannot read {expression!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'") from None
+        raise ValueError(
+            f"loss: cannot read {expression!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
+        ) from None
     constant, terms = _walk(tree, expression)
     if constant:
-        raise ValueError(f"loss: {expression!r} adds the number {constant:g}, which has no gradient; multiply instead")
+        raise ValueError(
+            f"loss: {expression!r} adds the number {constant:g}, which has no gradient; multiply instead"
+        )
     return terms
 
 
@@ -196,12 +195,12 @@ def _walk(node: ast.expr, text: str) -> tuple[float, list[Term]]:
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
             first, second = _walk(left, text), _walk(right, text)
             if first[1] and second[1]:
-                raise ValueError(f"loss: {_part(node, text)!r} multiplies two metrics; only numbers may multiply")
+                raise ValueError(f"loss: {_part(node, text)!r} multiplies metrics; only numbers may multiply")
             factor, rest = (second[0], first) if first[1] else (first[0], second)
             return _scaled(factor, rest)
     raise ValueError(
-        f"loss: cannot read {_part(node, text)!r} in {text!r}; the grammar is numbers, + - *, parentheses, names and "
-        "name(option=value)"
+        f"loss: cannot read {_part(node, text)!r} in {text!r}; "
+        "the grammar is numbers, + - *, parentheses, names and name(option=value)"
     )
 
 
@@ -216,13 +215,18 @@ def _options(call: ast.Call, text: str) -> dict[str, Any]:
         try:
             value = ast.literal_eval(keyword.value)
         except ValueError:
-            if not isinstance(keyword.value, ast.Name):
-                raise ValueError(f"loss: cannot read the value {_part(keyword.value, text)!r} in {text!r}") from None
-            value = keyword.value.id  # a word without quotes
+            value = _word(keyword.value, text)
         if keyword.arg is None:
             raise ValueError(f"loss: ** is not part of the grammar in {text!r}")
         options[keyword.arg] = value
     return options
+
+
+def _word(node: ast.expr, text: str) -> str:
+    """A value written without quotes, as in ``border=reflect``."""
+    if isinstance(node, ast.Name):
+        return node.id
+    raise ValueError(f"loss: cannot read the value {_part(node, text)!r} in {text!r}")
 
 
 def _part(node: ast.expr, text: str) -> str:

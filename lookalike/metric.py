@@ -20,8 +20,8 @@ Better = Literal["higher", "lower"]
 Reduction = Literal["none", "mean", "sum"]
 
 PROMISES = (
-    "identical", "range", "symmetric", "monotone", "batch", "data_range", "gradcheck", "gradgradcheck", "finite",
-    "reach", "channels", "negative", "autocast", "compile", "copies",
+    "identical", "range", "symmetric", "monotone", "negative", "batch", "pure", "data_range", "channels",
+    "gradcheck", "gradgradcheck", "reach", "finite", "nan", "autocast", "compile", "copies",
 )  # fmt: skip
 
 
@@ -47,6 +47,7 @@ class Facts:
         weights: the learned weights it needs, "" for none; a metric with none is cheap.
         version: of the formula; it changes only when a number changes.
         alone: why it cannot be the only term of a training loss, "" when it can.
+        tolerates: distortions that it is not promised to punish, each with the reason.
         declines: promises that it does not make, each with the reason.
     """
 
@@ -67,6 +68,7 @@ class Facts:
     weights: str = ""
     version: int = 1
     alone: str = ""
+    tolerates: Mapping[str, str] = field(default_factory=dict)
     declines: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -170,7 +172,7 @@ class Metric(nn.Module):
         settings = {**self.settings(), "range": signature.data_range(said)}
         return signature.write(self.facts.name, settings, self.facts.version)
 
-    def extra_repr(self) -> str:
+    def extra_repr(self) -> str:  # noqa: D102 - as nn.Module says
         return self.signature()
 
     def _enter(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,9 @@ def _scan() -> dict[str, type[Metric]]:
     for module in sorted(entry.name for entry in pkgutil.iter_modules(metrics.__path__)):
         room = importlib.import_module(f"{metrics.__name__}.{module}")
         for value in vars(room).values():
-            if inspect.isclass(value) and value.__module__ == room.__name__ and "facts" in vars(value):
+            if not (inspect.isclass(value) and issubclass(value, Metric)):
+                continue
+            if value.__module__ == room.__name__ and "facts" in vars(value):
                 for name in (value.facts.name, *value.facts.aliases):
                     if name in found:
                         raise ValueError(f"registry: {found[name]} and {value} are both called {name!r}")

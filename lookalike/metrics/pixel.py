@@ -3,9 +3,9 @@
 Charbonnier et al.: Two deterministic half-quadratic regularization algorithms for computed imaging, ICIP 1994,
 doi 10.1109/ICIP.1994.413553. The others have no single source.
 
-Conventions: every metric is the mean over pixels and channels of the unit range, so data_range=255 gives the same
-number as dividing by 255; multiply L2 by 255² to compare with an MSE in grey levels. PSNR is capped (default 100 dB)
-so that identical images have a finite value; cap=None gives infinity.
+Conventions: every metric is the mean over pixels and channels of the unit range, so data_range=255 gives the
+same number as dividing by 255; multiply L2 by 255² to compare with an MSE in grey levels. PSNR is capped (default
+100 dB) so that identical images have a finite value; cap_db=None gives infinity.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def rmse(x: Tensor, y: Tensor) -> Tensor:
         0.5
     """
     mse = l2(x, y)
-    differs = mse > 0
-    return torch.where(differs, torch.where(differs, mse, 1.0).sqrt(), 0.0)
+    same = mse == 0
+    return torch.where(same, 0.0, torch.where(same, 1.0, mse).sqrt())
 
 
 def psnr(x: Tensor, y: Tensor, cap: float | None = 100.0) -> Tensor:

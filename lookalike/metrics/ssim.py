@@ -140,7 +140,10 @@ class _Local(Metric):
         self.convention = _resolve(convention, changes, self.facts.name)
         self.channel_weights = _normalised(channel_weights, self.facts.name, "channel_weights")
         if self.channel_weights and self.convention.colour == "luma":
-            raise ValueError(f"{self.facts.name}: channel_weights need colour='channels', the convention scores luma")
+            raise ValueError(
+                f"{self.facts.name}: channel_weights need colour='channels', the convention scores luma"
+            )
+        self._taps = _taps(self.convention, self.convention.window)
 
     @property
     def channels(self) -> tuple[int, ...] | None:
@@ -167,11 +170,6 @@ class _Local(Metric):
             return scores.mean(1)
         weights = scores.new_tensor(self.channel_weights)
         return (scores * weights.view(-1, *[1] * (scores.ndim - 2))).sum(1)
-
-    def _window(self, kind: conventions.Window | None = None) -> tuple[float, ...]:
-        size = self.convention.win_size
-        gaussian = (kind or self.convention.window) == "gaussian"
-        return windows.gaussian(size, self.convention.sigma) if gaussian else windows.uniform(size)
 
     def _unbias(self, x: Tensor) -> float:
         pixels = self.convention.win_size ** (x.ndim - 2)
@@ -254,12 +252,17 @@ class SSIM(_Local):
         c, (c1, c2) = self.convention, self._constants
         if self.exponents == (1.0, 1.0, 1.0) and not (c.clip_structure or c.epsilon):
             options = {"border": c.border, "c1": c1, "c2": c2, "unbias": self._unbias(x)}
-            return op.maps(x, y, self._window(), **options)[0]
+            return op.maps(x, y, self._taps, **options)[0]
         if self.exponents == (1.0, 1.0, 1.0):
             local = self._moments(x, y)
             structure = reference.contrast_structure_of(local, c2)
-            return reference.luminance_of(local, c1, c.epsilon) * (structure.relu() if c.clip_structure else structure)
-        powers = [multiscale.signed_power(term, power) for term, power in zip(self._terms(x, y), self.exponents, strict=True)]
+            return reference.luminance_of(local, c1, c.epsilon) * (
+                structure.relu() if c.clip_structure else structure
+            )
+        powers = [
+            multiscale.signed_power(term, power)
+            for term, power in zip(self._terms(x, y), self.exponents, strict=True)
+        ]
         return powers[0] * powers[1] * powers[2]
 
     def terms(self, x: Tensor, y: Tensor) -> Terms:
@@ -281,7 +284,7 @@ class SSIM(_Local):
         }  # fmt: skip
         if mask is not None:
             options["mask"] = mask
-        return self._across_channels(op.means(x, y, self._window(), **options)[..., 0])
+        return self._across_channels(op.means(x, y, self._taps, **options)[..., 0])
 
     def _both(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self._prepare(x), self._prepare(y)
@@ -296,7 +299,7 @@ class SSIM(_Local):
 
     def _moments(self, x: Tensor, y: Tensor, covariance: bool = False) -> reference.Moments:
         return reference.moments(
-            x, y, self._window(), border=self.convention.border, unbias=self._unbias(x), covariance=covariance
+            x, y, self._taps, border=self.convention.border, unbias=self._unbias(x), covariance=covariance
         )
 
     def _terms(self, x: Tensor, y: Tensor) -> Terms:
@@ -318,7 +321,6 @@ class SSIMLuminance(SSIM):
     facts = dataclasses.replace(
         SSIM.facts, name="ssim_luminance", title="Luminance part of SSIM", range=(-1.0, 1.0), masks=False,
         alone="it sees local means only, not detail",
-        declines={"monotone": "noise and JPEG leave local means alone"},
     )  # fmt: skip
     _part: ClassVar[int] = 0
 
@@ -341,10 +343,7 @@ class SSIMContrast(SSIMLuminance):
     facts = dataclasses.replace(
         SSIM.facts, name="ssim_contrast", title="Contrast part of SSIM", range=(0.0, 1.0), masks=False,
         alone="it sees local contrast only: any pattern of the same contrast is perfect",
-        declines={
-            "monotone": "a shift of brightness leaves contrast alone",
-            "negative": "a negative has the same contrast",
-        },
+        declines={"negative": "a negative has the same contrast"},
     )  # fmt: skip
     _part: ClassVar[int] = 1
 
@@ -361,7 +360,6 @@ class SSIMStructure(SSIMLuminance):
     facts = dataclasses.replace(
         SSIM.facts, name="ssim_structure", title="Structure part of SSIM", masks=False,
         alone="it sees neither brightness nor contrast",
-        declines={"monotone": "a shift of brightness or a change of contrast leaves structure alone"},
     )  # fmt: skip
     _part: ClassVar[int] = 2
 
@@ -409,7 +407,9 @@ class MSSSIM(_Local):
         who = self.facts.name
         if not self.convention.ms:
             having = ", ".join(row.name for row in conventions.CONVENTIONS.values() if row.ms)
-            raise ValueError(f"{who}: {self.convention.name} ({self.convention.source}) has no MS-SSIM; {having} have")
+            raise ValueError(
+                f"{who}: {self.convention.name} ({self.convention.source}) has no MS-SSIM; {having} have"
+            )
         for name, value, choices in (
             ("halving", halving, conventions.Halving), ("negative", negative, conventions.Negative),
             ("scales", scales, Scales), ("small", small, Small),
@@ -418,6 +418,7 @@ class MSSSIM(_Local):
                 raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
         if not weights or any(not weight >= 0 for weight in weights) or not sum(weights) > 0:
             raise ValueError(f"{who}: weights are numbers >= 0, one a scale, not all 0; got {weights!r}")
+        self._taps = _taps(self.convention, self.convention.ms_window or self.convention.window)
         total = sum(weights) if self.convention.normalise else 1.0
         self.weights = tuple(float(weight) / total for weight in weights)
         self.halving: conventions.Halving = halving or self.convention.halving
@@ -476,18 +477,17 @@ class MSSSIM(_Local):
     def _means_by_scale(self, x: Tensor, y: Tensor, count: int) -> Tensor:
         """``(n, c, count)``: mean contrast·structure of each scale but the last, whose mean SSIM it is."""
         c, (c1, c2) = self.convention, self._constants
-        taps = self._window(c.ms_window)
         border = c.ms_border or c.border
         if not c.clip_structure:
             return op.pyramid(
-                x, y, taps, levels=count, border=border, last_border=c.ms_last_border, halving=self.halving,
+                x, y, self._taps, levels=count, border=border, last_border=c.ms_last_border, halving=self.halving,
                 c1=c1, c2=c2, unbias=self._unbias(x),
             )  # fmt: skip
         columns = []
         for scale in range(count):
             if scale:
                 x, y = windows.halve(x, self.halving), windows.halve(y, self.halving)
-            local = reference.moments(x, y, taps, border=border, unbias=self._unbias(x))
+            local = reference.moments(x, y, self._taps, border=border, unbias=self._unbias(x))
             part = reference.contrast_structure_of(local, c2).relu()
             part = reference.luminance_of(local, c1) * part if scale == count - 1 else part
             columns.append(part.flatten(2).mean(2))
@@ -528,6 +528,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "luma": get_args(conventions.Luma),
     "downsample": get_args(conventions.Downsample),
 }
+
+
+def _taps(convention: Convention, window: conventions.Window) -> tuple[float, ...]:
+    gaussian = window == "gaussian"
+    return (
+        windows.gaussian(convention.win_size, convention.sigma)
+        if gaussian
+        else windows.uniform(convention.win_size)
+    )
 
 
 def _normalised(weights: Sequence[float] | None, who: str, name: str) -> tuple[float, ...] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Literal, get_args
 
 import torch
@@ -14,7 +13,6 @@ Border = Literal["valid", "reflect", "symmetric", "zero"]
 Halving = Literal["symmetric", "zero", "replicate", "floor", "colour"]
 
 
-@lru_cache(maxsize=64)
 def gaussian(size: int, sigma: float) -> tuple[float, ...]:
     """A sampled Gaussian, normalised to sum 1.
 
@@ -31,7 +29,6 @@ def gaussian(size: int, sigma: float) -> tuple[float, ...]:
     return tuple(tap / total for tap in taps)
 
 
-@lru_cache(maxsize=64)
 def uniform(size: int) -> tuple[float, ...]:
     """``size`` equal taps that sum to 1.
 
@@ -105,7 +102,7 @@ def blur(x: Tensor, taps: tuple[float, ...]) -> Tensor:
 
 
 def shrink(x: Tensor, factor: int, border: Border = "symmetric") -> Tensor:
-    """Box-filter by ``factor`` and keep every ``factor``-th pixel, as MATLAB's ``imfilter`` and ``1:factor:end`` do.
+    """Box-filter by ``factor`` and keep every ``factor``-th pixel, as MATLAB's ``imfilter`` and ``1:f:end`` do.
 
     The box of an even factor is anchored at its upper left middle: a 2x2 box averages pixels i and i + 1.
 

@@ -1,0 +1,1 @@
+"""Numbers for pairs of images."""

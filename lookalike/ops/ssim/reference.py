@@ -53,12 +53,13 @@ def moments(
         covariance: whether the covariance of p and m is wanted too (a fifth blur).
     """
     radius = (len(taps) - 1) // 2
-    weight = None if mask is None else extend(mask, radius, radius, border)
+    # What a border adds is valid where the pixel it comes from is, and zeros that a rule adds are.
+    weight = None if mask is None else 1 - extend(1 - mask, radius, radius, border)
     p, m = (extend(image, radius, radius, border) for image in (x + y, x - y))
     if weight is None:
         p, shift_p = _centred(p)
         m, shift_m = _centred(m)
-        share, centre = None, None
+        share, centre = 1.0, None
     else:
         p, shift_p = _centred_masked(p, weight)
         m, shift_m = _centred_masked(m, weight)
@@ -68,7 +69,7 @@ def moments(
         share = torch.where(covered > 0, covered, 1.0)
 
     def local(image: Tensor) -> Tensor:
-        return blur(image, taps) if share is None else blur(weight * image, taps) / share
+        return blur(image, taps) if weight is None else blur(weight * image, taps) / share
 
     mean_p, mean_m = local(p), local(m)
     var_p = unbias * (local(p * p) - mean_p * mean_p)
@@ -209,5 +210,5 @@ def contrast_and_structure_of(local: Moments, c2: float) -> tuple[Tensor, Tensor
 
 def _safe_sqrt(variance: Tensor) -> Tensor:
     """The root with gradient 0 where rounding leaves no variance: there its true slope has no bound."""
-    positive = variance > 1e-12
-    return torch.where(positive, torch.where(positive, variance, 1.0).sqrt(), 0.0)
+    nothing = variance <= 1e-12
+    return torch.where(nothing, 0.0, torch.where(nothing, 1.0, variance).sqrt())

@@ -1,0 +1,44 @@
+# The one description of the loop; .ci/run and everybody else call it.
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+
+.PHONY: setup study test check lint types contracts bench docs clean
+
+setup: .venv/ready
+
+# torch comes first and pinned: another package asking for "torch" would take the newest build of all.
+.venv/ready: constraints.txt pyproject.toml CMakeLists.txt $(wildcard lookalike/ops/ssim/*.[ch]pp)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
+	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
+	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group dev --group peers --editable '.[photos]'
+	touch $@
+
+study: setup
+	$(BIN)/lookalike study --out study
+
+test: setup
+	$(BIN)/python -m pytest -n auto
+
+check: setup lint types contracts
+	$(BIN)/python -m pytest -n auto
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/pyright
+
+contracts: setup
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/python -m docs.tables
+
+clean:
+	rm -rf .venv build study runs

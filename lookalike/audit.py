@@ -1,0 +1,474 @@
+"""The promises of a fact sheet, as checks that run on any metric or loss, ours or not.
+
+A metric of the catalogue is held to its `Facts`; anything else (a class of another package, a `Loss`) to the same
+promises with direction and best value measured on identical images. Each check is one function below; the
+docstring is the promise.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+import math
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+
+from lookalike import registry
+from lookalike.distortions import DISTORTIONS
+from lookalike.metric import PROMISES, Facts, Metric
+
+Verdict = Literal["kept", "broken", "declined"]
+TOLERANCE = 1e-5  # of float32 values of order one
+_SIDES = (64, 192, 256)  # tried in turn on metrics that do not state a smallest side
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one promise.
+
+    Attributes:
+        promise: one of `metric.PROMISES`.
+        verdict: kept, broken, or declined by the facts.
+        detail: the figure or the reason.
+    """
+
+    promise: str
+    verdict: Verdict
+    detail: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A metric or loss under audit.
+
+    Attributes:
+        name: for tables.
+        module: what is called with two batches.
+        better: direction.
+        best: score of identical images.
+        side, channels: of the test images.
+        facts: what it says of itself, None for strangers.
+        rebuilt: makes the same metric for another data_range, where it takes one.
+    """
+
+    name: str
+    module: Callable[[Tensor, Tensor], Tensor]
+    better: str
+    best: float
+    side: int
+    channels: int
+    facts: Facts | None = None
+    rebuilt: Callable[[Any], Callable[[Tensor, Tensor], Tensor]] | None = None
+    declines: dict[str, str] = field(default_factory=dict)
+    tolerates: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        """The mean score of a batch, a scalar."""
+        return self.module(x, y).mean()
+
+    def badness(self, score: float) -> float:
+        """A number that grows as the score gets worse."""
+        return score if self.better == "lower" else -score
+
+
+def subject_of(target: str | nn.Module) -> Subject:
+    """A metric by name, an object, or ``"package.module:Class"``, made ready for the audit.
+
+    Raises:
+        ValueError: when it cannot be found, built without arguments, or called with two batches in [0, 1].
+        TypeError: when it is not callable.
+
+    Example:
+        >>> subject_of("ssim").best
+        1.0
+    """
+    if isinstance(target, str) and ":" not in target:
+        kind = registry.metric_class(target)
+        return _our_own(kind(check="shapes"), lambda data_range: kind(check="shapes", data_range=data_range))
+    if isinstance(target, str):
+        built, rebuilt = _imported(target)
+        if isinstance(built, Metric):
+            return _our_own(built, rebuilt)
+        return _stranger(target.rsplit(":", 1)[1], built, rebuilt)
+    if isinstance(target, Metric):
+        return _our_own(target, None)
+    if not callable(target):
+        raise TypeError(f"audit: needs something to call with two batches, got {type(target).__name__}")
+    return _stranger(type(target).__name__, target, None)
+
+
+def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None) -> Subject:
+    channels = metric.channels[-1] if metric.channels else 3
+    facts = metric.facts
+    return Subject(
+        facts.name, metric, facts.better, facts.identical, max(64, metric.min_side), channels, facts, rebuilt,
+        dict(facts.declines), dict(facts.tolerates),
+    )  # fmt: skip
+
+
+def _imported(path: str) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Build ``package.module:Class`` (or take a function), for data in [0, 1] where it can be told so."""
+    module_name, _, name = path.partition(":")
+    try:
+        found: Any = getattr(import_module(module_name), name)
+    except ImportError as error:
+        raise ValueError(f"audit: cannot import {module_name!r} ({error})") from None
+    except AttributeError:
+        raise ValueError(f"audit: module {module_name!r} has no {name!r}") from None
+    is_class = inspect.isclass(found)
+    ours = is_class and issubclass(found, Metric)
+    takes_range = "data_range" in inspect.signature(found).parameters
+    make: Callable[..., Any] = found
+
+    def build(data_range: Any) -> Any:
+        options: dict[str, Any] = {"data_range": data_range} if takes_range or ours else {}
+        if not is_class:
+            return (lambda x, y: make(x, y, **options)) if options else make
+        try:
+            return make(**options, check="shapes") if ours else make(**options)
+        except TypeError as error:
+            raise ValueError(
+                f"audit: cannot build {path} without arguments ({error}); name a function or class that can"
+            ) from None
+
+    return build(1.0), build if takes_range or ours else None
+
+
+def _stranger(name: str, built: Any, rebuilt: Callable[[Any], Any] | None) -> Subject:
+    """Measure direction, best value and size on a texture and its noisy copy."""
+    reasons = []
+    for channels in (3, 1):
+        for side in _SIDES:
+            y = texture(side, channels)
+            try:
+                with torch.no_grad():
+                    best = float(built(y, y).mean())
+                    noisy = float(built(distorted(y, "gaussian_noise", 0.1), y).mean())
+            except Exception as error:  # a stranger may refuse in any way it likes
+                reasons.append(f"{side} px, {channels} channels: {type(error).__name__}: {error}")
+                continue
+            better = "higher" if best > noisy else "lower"
+            return Subject(name, built, better, best, side, channels, None, rebuilt)
+    raise ValueError(f"audit: {name} scores no pair of batches in [0, 1] ({reasons[0]})")
+
+
+def run(target: str | nn.Module | Subject, promises: Sequence[str] = PROMISES) -> list[Finding]:
+    """Check the promises of a metric or loss.
+
+    Args:
+        target: a name of the catalogue, ``"package.module:Class"``, an object, or a `Subject`.
+        promises: which ones, all by default.
+
+    Returns:
+        One `Finding` a promise, in order.
+
+    Raises:
+        ValueError: for an unknown target or promise.
+
+    Example:
+        >>> [finding.verdict for finding in run("l2", ["identical", "symmetric"])]
+        ['kept', 'kept']
+    """
+    unknown = [promise for promise in promises if promise not in PROMISES]
+    if unknown:
+        raise ValueError(f"audit: no promise is called {unknown[0]!r}; there are {', '.join(PROMISES)}")
+    subject = target if isinstance(target, Subject) else subject_of(target)
+    findings = []
+    for promise in promises:
+        if promise in subject.declines:
+            findings.append(Finding(promise, "declined", subject.declines[promise]))
+            continue
+        try:
+            problems = list(_CHECKS[promise](subject))
+        except Exception as error:  # a crash breaks the promise that met it, not the audit
+            problems = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
+        findings.append(Finding(promise, "broken" if problems else "kept", "; ".join(problems)))
+    return findings
+
+
+@cache
+def texture(side: int, channels: int, seed: int = 0) -> Tensor:
+    """A picture-like test image: smooth shading, edges and fine grain, ``(1, channels, side, side)`` in [0, 1].
+
+    Example:
+        >>> tuple(texture(32, 3).shape)
+        (1, 3, 32, 32)
+    """
+    random = np.random.default_rng(seed)
+    shading = np.zeros((side, side))
+    for sigma in (1, 2, 4, 8, 16):
+        shading += sigma * ndimage.gaussian_filter(random.standard_normal((side, side)), sigma, mode="wrap")
+    shading = (shading - shading.min()) / np.ptp(shading)
+    edges = np.zeros((side, side))
+    for _ in range(8):
+        top, left = random.integers(0, side - side // 4, 2)
+        edges[top : top + side // 4, left : left + side // 4] += random.uniform(-0.3, 0.3)
+    planes = []
+    for _ in range(channels):
+        tint, grain = random.uniform(0.8, 1.0), 0.02 * random.standard_normal((side, side))
+        planes.append(np.clip(0.1 + 0.7 * tint * shading + edges + grain, 0.02, 0.98))
+    return torch.from_numpy(np.stack(planes)[None]).float()
+
+
+def distorted(y: Tensor, name: str, strength: float) -> Tensor:
+    """One of `distortions.DISTORTIONS` applied to a batch of one."""
+    image = np.moveaxis(y[0].double().numpy(), 0, -1)
+    return torch.from_numpy(np.moveaxis(DISTORTIONS[name](image, strength), -1, 0)[None].copy()).to(y.dtype)
+
+
+def degenerate(subject: Subject) -> dict[str, tuple[Tensor, Tensor]]:
+    """Pairs on which formulas divide by zero, take roots of zero, or cancel."""
+    side, channels = subject.side, subject.channels
+    y = texture(side, channels)
+    grey, black = torch.full_like(y, 0.6), torch.zeros_like(y)
+    point = black.clone()
+    point[..., side // 2, side // 2] = 1.0
+    least = subject.facts.min_side if subject.facts else side
+    tiny = texture(side, channels)[..., :least, :least]
+    return {
+        "identical": (y, y.clone()),
+        "black": (black, black.clone()),
+        "white": (black + 1, black + 1),
+        "flat": (grey, grey.clone()),
+        "flat and flat + 1e-7": (grey + 1e-7, grey),
+        "flat and flat": (grey, grey / 2),
+        "flat and picture": (grey, y),
+        "picture and flat": (y, grey),
+        "black and white": (black, black + 1),
+        "inverted": (1 - y, y),
+        "one pixel": (point, black),
+        "one pixel against itself": (point, point.clone()),
+        "tiny": (tiny.flip(-1), tiny),
+        "huge offset": (distorted(y, "gaussian_noise", 0.05) + 3000, y + 3000),
+    }
+
+
+def _identical(subject: Subject) -> Iterator[str]:
+    """Identical images have the identical score, whatever they show."""
+    cases = degenerate(subject)
+    for name in ("identical", "black", "white", "flat", "one pixel against itself"):
+        score = float(subject(*cases[name]))
+        if not abs(score - subject.best) <= 1e-6 * max(1.0, abs(subject.best)):
+            yield f"{name}: {score:.9g} instead of {subject.best:g}"
+
+
+def _range(subject: Subject) -> Iterator[str]:
+    """No pair scores outside the stated range."""
+    if subject.facts is None:
+        return
+    low, high = subject.facts.range
+    y = texture(subject.side, subject.channels)
+    pairs = degenerate(subject) | {
+        name: (distorted(y, name, kind.strengths[-1]), y) for name, kind in DISTORTIONS.items()
+    }
+    for name, pair in pairs.items():
+        score = float(subject(*pair))
+        if not low - 1e-6 <= score <= high + 1e-6:
+            yield f"{name}: {score:.9g} outside [{low:g}, {high:g}]"
+
+
+def _symmetric(subject: Subject) -> Iterator[str]:
+    """Swapping the images changes nothing, or the facts say that it does."""
+    if subject.facts is not None and not subject.facts.symmetric:
+        return
+    x, y = _noisy_pair(subject)
+    forth, back = float(subject(x, y)), float(subject(y, x))
+    if not _close(forth, back):
+        yield f"{forth:.9g} one way, {back:.9g} the other"
+
+
+def _monotone(subject: Subject) -> Iterator[str]:
+    """More of a distortion never scores better, and much of it scores worse than none."""
+    y = texture(subject.side, subject.channels)
+    for name, kind in DISTORTIONS.items():
+        if name == "negative" or name in subject.tolerates:
+            continue
+        scores = [float(subject(distorted(y, name, strength), y)) for strength in kind.strengths]
+        order = [subject.badness(score) for score in (subject.best, *scores)]
+        slack = 1e-6 * max(1.0, *map(abs, scores))
+        if any(later < earlier - slack for earlier, later in pairwise(order)):
+            yield f"{name}: {', '.join(f'{score:.5g}' for score in scores)} at rising strength"
+        elif not order[-1] > order[0] + slack:
+            yield f"{name}: not seen ({scores[-1]:.6g})"
+
+
+def _negative(subject: Subject) -> Iterator[str]:
+    """A photographic negative never scores better than mild noise."""
+    y = texture(subject.side, subject.channels)
+    negative, noisy = float(subject(1 - y, y)), float(subject(distorted(y, "gaussian_noise", 0.02), y))
+    if not subject.badness(negative) > subject.badness(noisy):
+        yield f"negative {negative:.6g}, mild noise {noisy:.6g}"
+
+
+def _batch(subject: Subject) -> Iterator[str]:
+    """A batch scores as its images one by one."""
+    y = torch.cat([texture(subject.side, subject.channels, seed) for seed in (0, 1)])
+    x = torch.cat([distorted(y[:1], "blur", 1.0), distorted(y[1:], "gaussian_noise", 0.2)])
+    together = subject.module(x, y)
+    apart = [float(subject(x[i : i + 1], y[i : i + 1])) for i in range(2)]
+    found = together.flatten().tolist() if together.numel() == 2 else [float(together.mean())]
+    wanted = apart if together.numel() == 2 else [sum(apart) / 2]
+    if not all(_close(a, b) for a, b in zip(found, wanted, strict=True)):
+        yield f"together {found}, apart {wanted}"
+
+
+def _pure(subject: Subject) -> Iterator[str]:
+    """The inputs are left as they were, and the same call gives the same number."""
+    x, y = _noisy_pair(subject)
+    before = x.clone(), y.clone()
+    first, second = float(subject(x, y)), float(subject(x, y))
+    if not (torch.equal(x, before[0]) and torch.equal(y, before[1])):
+        yield "an input was changed"
+    if first != second:
+        yield f"{first!r}, then {second!r}"
+
+
+def _data_range(subject: Subject) -> Iterator[str]:
+    """The data range only scales: 0–255, −1–1 and uint8 give the number of 0–1."""
+    if subject.rebuilt is None:
+        return
+    x, y = (image.mul(255).round() for image in _noisy_pair(subject))
+    wanted = float(subject(x / 255, y / 255))
+    for name, data_range, scaled in (
+        ("255", 255.0, (x, y)),
+        ("(-1, 1)", (-1.0, 1.0), (x / 127.5 - 1, y / 127.5 - 1)),
+        ("uint8", 255.0, (x.to(torch.uint8), y.to(torch.uint8))),
+    ):
+        score = float(subject.rebuilt(data_range)(*scaled).mean())
+        if not _close(score, wanted):
+            yield f"{name}: {score:.9g} instead of {wanted:.9g}"
+
+
+def _channels(subject: Subject) -> Iterator[str]:
+    """All colour channels count alike."""
+    if subject.channels != 3:
+        return
+    x, y = _noisy_pair(subject)
+    wanted, swapped = float(subject(x, y)), float(subject(x.flip(1), y.flip(1)))
+    if not _close(wanted, swapped):
+        yield f"RGB {wanted:.9g}, BGR {swapped:.9g}"
+
+
+def _gradcheck(subject: Subject) -> Iterator[str]:
+    """The gradients to both images are those of the values, in float64."""
+    if not _differentiates(subject, torch.autograd.gradcheck):
+        yield "differs from finite differences"
+
+
+def _gradgradcheck(subject: Subject) -> Iterator[str]:
+    """The second derivatives are right too."""
+    if not _differentiates(subject, torch.autograd.gradgradcheck):
+        yield "differs from finite differences"
+
+
+def _reach(subject: Subject) -> Iterator[str]:
+    """Every pixel of the judged image has a gradient."""
+    x, y = (image.double() for image in _noisy_pair(subject))
+    [gradient] = torch.autograd.grad(subject(x.requires_grad_(), y), x)
+    reached = float((gradient != 0).double().mean())
+    if reached < 1:
+        yield f"{reached:.2%} of the pixels"
+
+
+def _finite(subject: Subject) -> Iterator[str]:
+    """Value and both gradients are finite on degenerate pairs, in float32 and under bfloat16 autocast."""
+    for name, pair in degenerate(subject).items():
+        for autocast in (False, True):
+            x, y = (image.clone().requires_grad_() for image in pair)
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                score = subject(x, y)
+            gradients = torch.autograd.grad(score, (x, y), allow_unused=True)
+            bad = [gradient is not None and not bool(gradient.isfinite().all()) for gradient in gradients]
+            kind = "bf16" if autocast else "fp32"
+            if not bool(score.isfinite()):
+                yield f"{name} ({kind}): value {float(score.detach())}"
+            elif any(bad):
+                yield f"{name} ({kind}): gradient not finite"
+
+
+def _nan(subject: Subject) -> Iterator[str]:
+    """A NaN among the pixels gives NaN or an error, never a number."""
+    x, y = (image.clone() for image in _noisy_pair(subject))
+    x[..., subject.side // 2, subject.side // 2] = math.nan
+    try:
+        score = float(subject(x, y))
+    except (ValueError, RuntimeError, AssertionError):
+        return
+    if not math.isnan(score):
+        yield f"{score:.6g}"
+
+
+def _autocast(subject: Subject) -> Iterator[str]:
+    """Under bfloat16 autocast the value is the same, and half-precision input is computed in float32."""
+    x, y = _noisy_pair(subject)
+    plain = float(subject(x, y))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = float(subject(x, y))
+    if not abs(mixed - plain) < 1e-6 * max(1.0, abs(plain)):
+        yield f"{mixed:.6g} instead of {plain:.6g} under autocast"
+    for dtype in (torch.bfloat16, torch.float16):
+        half = x.to(dtype), y.to(dtype)
+        wanted, score = float(subject(half[0].float(), half[1].float())), float(subject(*half))
+        if not _close(score, wanted):
+            yield f"{score:.6g} instead of {wanted:.6g} for {dtype} input"
+
+
+def _compile(subject: Subject) -> Iterator[str]:
+    """``torch.compile(fullgraph=True)`` traces it whole and gives the same number."""
+    x, y = _noisy_pair(subject)
+    torch.compiler.reset()
+    compiled = torch.compile(subject.module, fullgraph=True, backend="eager")
+    score, wanted = float(compiled(x, y).mean()), float(subject(x, y))
+    if not _close(score, wanted):
+        yield f"{score:.9g} instead of {wanted:.9g}"
+
+
+def _copies(subject: Subject) -> Iterator[str]:
+    """A deep copy, a pickle and a loaded state dict give the same number."""
+    x, y = _noisy_pair(subject)
+    wanted = float(subject(x, y))
+    made = {"deepcopy": copy.deepcopy(subject.module)}
+    if isinstance(subject.module, nn.Module):
+        made["pickle"] = pickle.loads(pickle.dumps(subject.module))
+        buffer = io.BytesIO()
+        torch.save(subject.module.state_dict(), buffer)
+        buffer.seek(0)
+        made["state_dict"] = copy.deepcopy(subject.module)
+        made["state_dict"].load_state_dict(torch.load(buffer, weights_only=True))
+    for name, twin in made.items():
+        score = float(twin(x, y).mean())
+        if score != wanted:
+            yield f"{name}: {score!r} instead of {wanted!r}"
+
+
+def _noisy_pair(subject: Subject) -> tuple[Tensor, Tensor]:
+    y = texture(subject.side, subject.channels)
+    return distorted(y, "gaussian_noise", 0.08), y
+
+
+def _differentiates(subject: Subject, check: Callable[..., bool]) -> bool:
+    """Compare derivatives with finite differences in float64, on the scale of one pixel's share of the mean."""
+    x, y = (image.double().requires_grad_() for image in _noisy_pair(subject))
+
+    def scaled(x: Tensor, y: Tensor) -> Tensor:
+        return subject(x, y) * y.numel()
+
+    return check(scaled, (x, y), fast_mode=True, eps=1e-6, atol=1e-4, raise_exception=False)
+
+
+def _close(a: float, b: float) -> bool:
+    return abs(a - b) <= TOLERANCE * max(1.0, abs(a), abs(b))
+
+
+_CHECKS: dict[str, Callable[[Subject], Iterator[str]]] = {promise: globals()[f"_{promise}"] for promise in PROMISES}

@@ -1,0 +1,128 @@
+"""The audit over the catalogue, and the audit on metrics that are known to fail."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from lookalike import audit, losses, registry
+from lookalike.metric import PROMISES
+
+
+@pytest.mark.parametrize("name", registry.catalog())
+def test_every_metric_keeps_its_promises(name):
+    broken = {f.promise: f.detail for f in audit.run(name) if f.verdict == "broken"}
+    assert not broken
+
+
+@pytest.mark.parametrize("name", registry.catalog())
+def test_what_is_declined_is_declined_with_a_reason_and_truly_broken(name):
+    """A declined promise that is in fact kept would be a promise withheld."""
+    subject = audit.subject_of(name)
+    for promise, reason in subject.declines.items():
+        assert len(reason) > 10
+        subject.declines.pop(promise)
+        [finding] = audit.run(subject, [promise])
+        assert finding.verdict == "broken", f"{name} could promise {promise}"
+        break
+
+
+class Wrong(nn.Module):
+    """A mean absolute error with one fault at a time."""
+
+    def __init__(self, fault=""):
+        super().__init__()
+        self.fault = fault
+        self.calls = 0
+
+    def forward(self, x, y):
+        if x.dtype in (torch.float16, torch.bfloat16):
+            x, y = x.float(), y.float()
+        if self.fault == "pure":
+            self.calls += 1
+            return (x - y).abs().flatten(1).mean(1) + self.calls
+        if self.fault == "batch":
+            return ((x - y).abs() - (x - y).abs().mean()).square().flatten(1).mean(1)
+        if self.fault == "finite":
+            return (x - y).square().flatten(1).mean(1).sqrt()
+        if self.fault == "channels":
+            return (x - y)[:, :1].abs().flatten(1).mean(1)
+        if self.fault == "reach":
+            return (x - y)[..., :-1].abs().flatten(1).mean(1)
+        if self.fault == "symmetric":
+            return ((x - y).abs() * y).flatten(1).mean(1)
+        if self.fault == "monotone":
+            return (x.flatten(1).mean(1) - y.flatten(1).mean(1)).abs()
+        if self.fault == "nan":
+            return (x - y).abs().nan_to_num().flatten(1).mean(1)
+        if self.fault == "autocast":
+            return (x @ y.transpose(-1, -2) - y @ y.transpose(-1, -2)).float().square().flatten(1).mean(1)
+        if self.fault == "gradcheck":
+            return (x - y).detach().abs().flatten(1).mean(1) + 0 * (x + y).sum()
+        if self.fault == "compile" and float(x.sum()) > 0:
+            return (x - y).abs().flatten(1).mean(1)
+        if self.fault == "copies":
+            return (x - y).abs().flatten(1).mean(1) * (1 + id(self) % 7)
+        if self.fault == "negative":
+            return (x - 0.5).square().sub((y - 0.5).square()).abs().flatten(1).mean(1)
+        return (x - y).abs().flatten(1).mean(1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["pure", "batch", "finite", "channels", "reach", "symmetric", "monotone", "nan", "autocast", "gradcheck",
+     "compile", "negative"],
+)  # fmt: skip
+def test_a_planted_fault_is_found_by_its_name(fault):
+    [finding] = audit.run(Wrong(fault), [fault])
+    assert finding.verdict == "broken", finding
+    assert finding.detail
+
+
+def test_a_sound_stranger_breaks_nothing():
+    assert [f for f in audit.run(Wrong()) if f.verdict == "broken"] == []
+
+
+def test_a_loss_is_audited_like_a_metric():
+    findings = audit.run(losses.loss("0.5*ssim + 0.5*l1"), ["identical", "finite", "compile", "negative"])
+    assert {f.verdict for f in findings} == {"kept"}
+
+
+def test_findings_come_in_order_and_by_name():
+    assert [f.promise for f in audit.run("l1", list(PROMISES[:4]))] == list(PROMISES[:4])
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("sism", "did you mean 'ssim'"),
+        ("no.such.module:Thing", "cannot import"),
+        ("torch.nn:NoSuchThing", "has no 'NoSuchThing'"),
+        ("torch.nn:Linear", "without arguments"),
+        ("math:sqrt", "scores no pair"),
+    ],
+)
+def test_a_target_that_cannot_be_audited_is_refused(target, words):
+    with pytest.raises(ValueError, match=words):
+        audit.run(target)
+
+
+def test_an_unknown_promise_is_refused():
+    with pytest.raises(ValueError, match="there are identical"):
+        audit.run("l1", ["beauty"])
+
+
+def test_degenerate_pairs_cover_the_stated_cases():
+    cases = audit.degenerate(audit.subject_of("ssim"))
+    x, y = cases["flat and flat + 1e-7"]
+    assert float((x - y).abs().max()) > 0
+    assert math.isclose(float(cases["huge offset"][1].mean()), 3000, abs_tol=1)
+    assert cases["tiny"][0].shape[-1] == 11
+
+
+def test_pytorch_msssim_is_audited_by_its_path():
+    pytest.importorskip("pytorch_msssim")
+    findings = {f.promise: f for f in audit.run("pytorch_msssim:SSIM", ["identical", "autocast", "data_range"])}
+    assert findings["autocast"].verdict == "broken"  # 0.625 for 0.59 under bfloat16
+    assert torch.get_default_dtype() == torch.float32
