@@ -14,7 +14,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from itertools import pairwise
 from typing import Any, Literal
@@ -133,7 +133,7 @@ def _imported(path: str) -> tuple[Any, Callable[[Any], Any] | None]:
     def build(data_range: Any) -> Any:
         options: dict[str, Any] = {"data_range": data_range} if takes_range or ours else {}
         if not is_class:
-            return (lambda x, y: make(x, y, **options)) if options else make
+            return partial(make, **options)
         try:
             return make(**options, check="shapes") if ours else make(**options)
         except TypeError as error:

@@ -1,0 +1,40 @@
+"""What the pages say is true."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_readme_tables_come_from_the_code():
+    pytest.importorskip("skimage", reason="the README's photograph comes with scikit-image")
+    done = subprocess.run(
+        [sys.executable, "docs/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_changelog_counts_the_conventions():
+    from lookalike.conventions import CONVENTIONS
+
+    said = re.search(r"under (\d+) named conventions", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    assert said is not None
+    assert int(said[1]) == len(CONVENTIONS)
+
+
+def test_every_file_the_pages_name_is_there():
+    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{page} names {target}"
+
+
+def test_architecture_names_every_room():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for entry in sorted((ROOT / "lookalike").iterdir()):
+        if entry.name.startswith(("__", ".")) or entry.name == "py.typed":
+            continue
+        assert re.search(rf"^  {re.escape(entry.name)}(/|\s)", text, re.MULTILINE), f"{entry.name} is not named"
