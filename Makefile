@@ -12,7 +12,8 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
 	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
-	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group dev --group peers --editable '.[photos]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
+		$(PIP_ARGS) --group dev --group peers --editable '.[photos]'
 	touch $@
 
 study: setup

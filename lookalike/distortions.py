@@ -241,7 +241,7 @@ _ALL = (
     Distortion(name="jpeg", title="JPEG", apply=jpeg,
                unit="100 - quality", strengths=(50.0, 80.0, 95.0), most=99.0),
     Distortion(name="blur", title="blur", apply=blur,
-               unit="px", strengths=(0.7, 1.5, 3.0)),
+               unit="px", strengths=(0.7, 1.5, 3.0), most=100.0),
     Distortion(name="zoom", title="zoom out", apply=zoom,
                unit="reduction", strengths=(0.02, 0.05, 0.1)),
     Distortion(name="shift_right", title="shift right", apply=shift_right,

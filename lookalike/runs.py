@@ -1,0 +1,191 @@
+"""The run folder: what a study or an experiment leaves behind, and all that a report reads.
+
+::
+
+    scores.json         every number, with the signature of its column and the reason where there is none
+    scores.csv          the same as one table
+    environment.json    versions of what computed it
+    images/*.png        lossless
+    index.html          the page
+
+Every file is written beside its place, flushed to the disk and renamed: whoever reads finds the old file or the new
+one, never half of one. Nothing here needs torch, so that a report can be made and read without it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SCORES = "scores.json"
+SCORES_TABLE = "scores.csv"
+ENVIRONMENT = "environment.json"
+IMAGES = "images"
+PAGE = "index.html"
+
+_PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all; folders are made as needed.
+
+    Raises:
+        OSError: when the place cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlast a power cut, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that any parser reads: numbers that are not finite become ``"inf"``, ``"-inf"`` and ``"nan"``,
+    which ``float`` turns back.
+    """
+    write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: when there is no such file, or it holds no JSON, with the path.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; is {path.parent} a finished run folder?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON ({error}); make the run again") from None
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table with one header line; None is an empty cell."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:
+    """Write an 8-bit picture without loss.
+
+    Args:
+        path: where.
+        pixels: ``(h, w)`` or ``(h, w, 3)`` uint8; ``(h, w)`` indices where there is a palette.
+        palette: colours ``(256, 3)`` uint8.
+
+    Raises:
+        TypeError: when the array is not uint8; nothing is stretched or rounded here.
+    """
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"write_png: {path.name} must be uint8, got {pixels.dtype}; round it first")
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    file = io.BytesIO()
+    image.save(file, format="PNG")  # optimize=True takes five times as long for 1 %
+    write_bytes(path, file.getvalue())
+
+
+def shown(value: float | str | None, digits: int) -> str:
+    """A number as tables show it, of a run or read back from its file; a dash where there is none.
+
+    Example:
+        >>> shown(0.98765, 3), shown("inf", 3), shown(-0.0001, 2), shown(None, 3)
+        ('0.988', '∞', '0.00', '—')
+    """
+    if value is None:
+        return "—"
+    number = float(value)
+    if not isfinite(number):
+        return {"inf": "∞", "-inf": "−∞"}.get(str(number), "not a number")
+    return f"{number:z.{digits}f}"
+
+
+def file_name(text: str, taken: Iterable[str] = ()) -> str:
+    """A name for files made from any text: small letters, digits and hyphens, unlike those taken.
+
+    Example:
+        >>> file_name("Été à Nîmes <2>.JPG"), file_name("a/b", taken=["a-b"])
+        ('ete-a-nimes-2-jpg', 'a-b-2')
+    """
+    letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:60] or "image"
+    used = set(taken)
+    name, count = stem, 1
+    while name in used:
+        count += 1
+        name = f"{stem}-{count}"
+    return name
+
+
+def environment(device: str = "cpu") -> dict[str, str]:
+    """What computed a run: versions, processor, device, and when. No name of a user, machine or folder.
+
+    Args:
+        device: as the run names it.
+    """
+    said = {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device,
+    }
+    for package in _PACKAGES:
+        try:
+            said[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return said

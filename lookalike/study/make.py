@@ -1,0 +1,158 @@
+"""Make a study: distort photographs, score and map every picture, and leave a run folder that `report` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike import runs
+from lookalike.images import UnreadableImage, load, sample
+from lookalike.study import maps, paper
+from lookalike.study.columns import Column, as_levels, columns, scores_of
+from lookalike.study.pictures import MOVE_PX, TOLERANCE, Levels, Picture, mse, pictures_of
+
+MIN_SIDE = 32
+DEFAULT_NAME = "astronaut"
+_PORTRAIT = (slice(0, 256), slice(96, 352))  # of the 512x512 photograph: a face, as in the paper's figure
+_FORMAT = 1  # of scores.json
+
+
+def run(
+    photographs: Sequence[str | Path] = (),
+    folder: str | Path = "study",
+    *,
+    paper_folder: str | Path | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    alpha: str | None = None,
+) -> dict[str, Any]:
+    """Make a study and write it to a folder.
+
+    Everything is read and checked before the first picture is made.
+
+    Args:
+        photographs: image files, RGB or grey, any size from 32 px; none: scikit-image's astronaut, her portrait.
+        folder: the run folder; made where it is missing, its files replaced where they are there.
+        paper_folder: holds the twelve crops of the paper's figure, ``fig1_a.png`` … ``fig1_l.png``.
+        seed: of noise and of the overlays' places.
+        device: that computes the scores.
+        alpha: ``"white"`` or ``"black"``, the background for transparent pictures.
+
+    Returns:
+        What ``scores.json`` holds.
+
+    Raises:
+        UnreadableImage: for a file that is no image, or smaller than 32 px.
+        OSError: when the folder cannot be written.
+    """
+    folder = Path(folder)
+    read = [(Path(path).name, _read(Path(path), alpha)) for path in photographs] or [(DEFAULT_NAME, _portrait())]
+    crops = None if paper_folder is None else paper.crops(Path(paper_folder))
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: is a file; the study needs a folder to write to")
+
+    asked = columns()
+    parts, stems = [], []
+    for title, original in read:
+        stems.append(runs.file_name(Path(title).stem, stems))
+        parts.append(_photograph(folder, stems[-1], title, original, asked, seed, device))
+    record: dict[str, Any] = {
+        "kind": "study",
+        "format": _FORMAT,
+        "seed": seed,
+        "tolerance": TOLERANCE,
+        "move_px": MOVE_PX,
+        "published": paper.published(),
+        "columns": [column.described() for column in asked],
+        "maps": maps.legends(),
+        "photographs": parts,
+        "paper": None if crops is None else _paper(folder, crops, device),
+    }
+    runs.write_json(folder / runs.ENVIRONMENT, runs.environment(device))
+    _write_table(folder, record)
+    runs.write_json(folder / runs.SCORES, record)  # last: where it is, all it names is
+    return record
+
+
+def _read(path: Path, alpha: str | None) -> Levels:
+    array = load(path, alpha=alpha)
+    height, width = array.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise UnreadableImage(f"{path}: {width}x{height} px; the study needs sides of at least {MIN_SIDE} px")
+    try:
+        return as_levels(array)
+    except ValueError as error:
+        raise UnreadableImage(f"{path}: {error}") from None
+
+
+def _portrait() -> Levels:
+    whole = sample(DEFAULT_NAME)[0, :, *_PORTRAIT].permute(1, 2, 0).double().numpy()
+    return as_levels(np.ascontiguousarray(whole))
+
+
+def _photograph(
+    folder: Path, stem: str, title: str, original: Levels, asked: Sequence[Column], seed: int, device: str
+) -> dict[str, Any]:
+    """Make, score, map and write the pictures of one photograph."""
+    pictures, target = pictures_of(original, seed)
+    height, width = original.shape[:2]
+    return {
+        "name": stem,
+        "title": title,
+        "width": width,
+        "height": height,
+        "channels": 1 if original.ndim == 2 else 3,
+        "target_mse": target,
+        "target_from": "jpeg" if any(_sets(picture, original, target) for picture in pictures) else "paper",
+        "pictures": [_picture(folder, stem, picture, original, asked, device) for picture in pictures],
+    }
+
+
+def _sets(picture: Picture, original: Levels, target: float) -> bool:
+    """Whether this is the JPEG whose error the others were given."""
+    return picture.name == "jpeg" and mse(picture.levels, original) == target
+
+
+def _picture(
+    folder: Path, stem: str, picture: Picture, original: Levels, asked: Sequence[Column], device: str
+) -> dict[str, Any]:
+    file = f"{runs.IMAGES}/{stem}-{runs.file_name(picture.name)}"
+    runs.write_png(folder / f"{file}.png", picture.levels)
+    drawn: dict[str, Any] = {}
+    for one in maps.maps_of(picture.levels, original, device) if picture.group != "original" else []:
+        runs.write_png(folder / f"{file}-{one.name}.png", one.pixels, one.palette)
+        drawn[one.name] = {"file": f"{file}-{one.name}.png", "limit": one.limit, "mean": one.mean}
+    return {
+        "name": picture.name,
+        "group": picture.group,
+        "title": picture.title,
+        "setting": picture.setting,
+        "note": picture.note,
+        "file": f"{file}.png",
+        "scores": scores_of(asked, picture.levels, original, device),
+        "maps": drawn,
+    }
+
+
+def _paper(folder: Path, crops: dict[str, Levels], device: str) -> dict[str, Any]:
+    compared = paper.beside(crops, device)
+    for row in compared["rows"]:
+        row["file"] = f"{runs.IMAGES}/paper-{row['letter']}.png"
+        runs.write_png(folder / row["file"], crops[row["letter"]])
+    return compared
+
+
+def _write_table(folder: Path, record: dict[str, Any]) -> None:
+    """One row a picture, one column a signature."""
+    header = ["photograph", "group", "picture", "setting", "note"]
+    header += [column["signature"] for column in record["columns"]]
+    rows = [
+        [photograph["title"], picture["group"], picture["name"], picture["setting"], picture["note"]]
+        + [picture["scores"][column["name"]]["value"] for column in record["columns"]]
+        for photograph in record["photographs"]
+        for picture in photograph["pictures"]
+    ]
+    runs.write_csv(folder / runs.SCORES_TABLE, header, rows)
