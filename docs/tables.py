@@ -1,4 +1,4 @@
-"""Write the tables of README.md from the code: ``python docs/tables.py``; ``--check`` says whether they are true."""
+"""Write the tables of README.md from the code: ``python docs/tables.py``; ``--check`` compares them."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ Window = Literal["gaussian", "uniform"]
 Border = Literal["valid", "reflect", "symmetric", "zero"]
 Covariance = Literal["n", "n-1"]
 Colour = Literal["channels", "luma"]
-Luma = Literal["bt601", "matlab", "rounded"]
-Downsample = Literal["no", "matlab", "piq"]
-Halving = Literal["symmetric", "zero", "replicate", "floor", "colour"]
+Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded"]
+Downsample = Literal["no", "matlab", "piq", "blazediff"]
+Halving = Literal["symmetric", "zero", "replicate", "floor", "reflect", "colour"]
 Negative = Literal["leak", "relu", "real"]
 Proof = Literal["author values", "parity test", "recorded values", "formula, not run"]
 
@@ -37,19 +37,20 @@ class Convention:
         covariance: population ("n") or sample ("n-1") variances.
         K: the constants of eq. 12 of Wang et al. 2004.
         colour: score each channel and average, or score luma alone.
-        luma: weights 0.299/0.587/0.114 unrounded ("bt601") or rounded to 8 bits ("rounded"), or MATLAB's
-            rgb2gray, rounded ("matlab").
+        luma: weights 0.299/0.587/0.114 unrounded ("bt601") or rounded to 8 bits ("rounded"), or those of MATLAB's
+            rgb2gray, rounded ("matlab") or not ("matlab-unrounded").
         levels: values are first rounded to 8-bit levels.
-        downsample: box-filter and subsample to about 256 px, with MATLAB's or Python's rounding of the factor.
+        downsample: box-filter and subsample to about 256 px: with MATLAB's rounding of the factor and box
+            ("matlab") or the latter one pixel off ("blazediff"), or with Python's and boxes that fit ("piq").
         clip_structure: negative contrast-structure is set to zero at every position.
-        epsilon: added to denominators.
+        epsilon: added to the denominator of SSIM.
         ms: whether the program has an MS-SSIM.
         ms_window, ms_border: window and border of MS-SSIM where they differ from SSIM's.
         ms_last_border: border of the coarsest scale's SSIM alone, where it differs.
         halving: how odd sides are halved between scales.
         negative: what a negative mean becomes before its power is taken; see `metrics.ssim.MSSSIM`.
         joint: powers are taken of means over all channels rather than of each channel's.
-        normalise: MS weights are divided by their sum.
+        normalise: MS weights that a user gives are divided by their sum.
         ms_min_side: smallest side the program takes, where it asks for more than the window needs.
         min_side: likewise for SSIM.
     """
@@ -146,8 +147,8 @@ _ROWS = (
         covariance="n-1", ms=False,
     ),
     Convention(
-        name="blazediff", source="blazediff-ssim 6.1.1", proof="parity test", colour="luma", luma="matlab",
-        downsample="matlab", ms_border="symmetric", ms_min_side=176,
+        name="blazediff", source="blazediff-ssim 6.1.1", proof="parity test", colour="luma",
+        luma="matlab-unrounded", downsample="blazediff", ms_border="reflect", halving="reflect", ms_min_side=176,
     ),
     Convention(
         name="sewar", source="sewar 0.4.10", proof="parity test", window="uniform", ms_window="gaussian",

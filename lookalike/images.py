@@ -11,15 +11,17 @@ unit range in float32; float64 stays float64.
 from __future__ import annotations
 
 import math
+import stat
 import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 from torch import Tensor
 
 DataRange = float | tuple[float, float]
@@ -28,10 +30,15 @@ ImageLike = Any  # a path, a PIL image, a NumPy array (h, w) / (h, w, c), or a t
 
 RANGE_TOLERANCE = 1e-3  # of the range: resampling and compression overshoot by less
 MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SAMPLES = ("astronaut", "chelsea", "coffee", "camera", "rocket")
 
 _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
+# What decoders raise on bytes that are not what their header says.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError,
+    AssertionError, NotImplementedError, struct.error, zlib.error,
+)  # fmt: skip
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -235,7 +242,7 @@ def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) 
 
     Args:
         image: a path, a PIL image, a NumPy array ``(h, w)`` or ``(h, w, c)`` with c = 1 or 3, or a tensor
-            ``(c, h, w)`` or ``(n, c, h, w)``.
+            ``(c, h, w)``, ``(n, c, h, w)`` or ``(n, c, d, h, w)``.
         who: named in errors.
         alpha: background, ``"white"`` or ``"black"``, over which a transparent picture is laid; None refuses
             pictures that are not opaque.
@@ -255,10 +262,16 @@ def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) 
     if isinstance(image, str | Path):
         array = load(image, alpha=alpha)
     elif isinstance(image, Image.Image):
-        array = _from_pil(image, who, alpha)
+        try:
+            array = _from_pil(image, who, alpha)
+        except UnreadableImage:
+            raise
+        except _DAMAGE as error:
+            raise UnreadableImage(f"{who}: {_damage(error)}") from None
     elif isinstance(image, Tensor):
-        batch = image[None] if image.ndim == 3 else image
-        return batch, _INTEGER_RANGE.get(batch.dtype)
+        if image.ndim not in (3, 4, 5):
+            raise ValueError(f"{who}: a tensor is (c, h, w) or (n, c, h, w), got shape {tuple(image.shape)}")
+        return image[None] if image.ndim == 3 else image, _INTEGER_RANGE.get(image.dtype)
     elif isinstance(image, np.ndarray):
         array = image
     else:
@@ -266,6 +279,73 @@ def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) 
             f"{who}: an image is a path, a PIL image, a NumPy array or a torch tensor; got {type(image).__name__}"
         )
     return _from_array(array, who)
+
+
+def load_pair(
+    a: ImageLike,
+    b: ImageLike,
+    *,
+    data_range: DataRange | None = None,
+    alpha: str | None = None,
+    device: str | None = None,
+) -> tuple[Tensor, Tensor, DataRange]:
+    """Two images of any kind as batches, and the range that both carry.
+
+    Args:
+        a: the image judged, as `as_batch` takes it.
+        b: the reference, likewise.
+        data_range: of float images; None means 1.
+        alpha: background for transparent pictures, ``"white"`` or ``"black"``.
+        device: where to compute, such as ``"cuda"``; None leaves tensors where they are.
+
+    Returns:
+        ``x`` (judged), ``y`` (reference), and the range of their values.
+
+    Raises:
+        TypeError, ValueError: when they cannot be compared: sizes, channels or depths differ.
+    """
+    if data_range is not None:
+        bounds(data_range)
+    device = None if device is None else usable_device(device)
+    x, x_range = as_batch(a, who="the image judged", alpha=alpha)
+    y, y_range = as_batch(b, who="the reference", alpha=alpha)
+    if x_range != y_range:
+        raise ValueError(
+            f"the image judged is {describe_range(x_range)}, the reference {describe_range(y_range)}; "
+            "convert one to the other's depth"
+        )
+    if x.shape[2:] != y.shape[2:]:
+        sizes = ["x".join(map(str, reversed(batch.shape[2:]))) for batch in (x, y)]
+        raise ValueError(
+            f"the image judged is {sizes[0]} px, the reference {sizes[1]} px; crop or resize one of them "
+            "yourself, for the way it is done changes every number"
+        )
+    if x.shape[1] != y.shape[1]:
+        kinds = ["grey" if batch.shape[1] == 1 else f"of {batch.shape[1]} channels" for batch in (x, y)]
+        raise ValueError(f"the image judged is {kinds[0]}, the reference {kinds[1]}; convert one of them")
+    if x_range is not None and data_range is not None and bounds(data_range) != bounds(x_range):
+        raise ValueError(
+            f"{describe_range(x_range)} images are 0-{x_range:g}; data_range={data_range!r} is for float images"
+        )
+    carried = x_range if x_range is not None else (1.0 if data_range is None else data_range)
+    return (x.to(device), y.to(device), carried) if device else (x, y, carried)
+
+
+def usable_device(name: str) -> str:
+    """A device's name, once it has proved that it computes here.
+
+    Raises:
+        ValueError: with the reason, when it does not.
+
+    Example:
+        >>> usable_device("cpu")
+        'cpu'
+    """
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device: {name!r} cannot be used here ({str(error).splitlines()[0]})") from None
+    return name
 
 
 def describe_range(carried: DataRange | None) -> str:
@@ -287,6 +367,8 @@ def _from_array(array: np.ndarray, who: str) -> tuple[Tensor, DataRange | None]:
             "drop or composite alpha, and move channels last"
         )
     planes = np.ascontiguousarray(array.transpose(2, 0, 1))[None]
+    if not planes.flags.writeable:  # as Pillow lends its pixels; torch would warn
+        planes = planes.copy()
     if planes.dtype == np.uint8:
         return torch.from_numpy(planes), 255.0
     if planes.dtype == np.uint16:
@@ -304,7 +386,8 @@ def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:
     EXIF orientation is applied. Grey stays grey; 1-bit becomes 0/255; palette, CMYK and YCbCr become RGB (CMYK by
     Pillow's formula, colour profiles ignored: sRGB is assumed). 16-bit grey and 16-bit RGB PNG stay 16-bit, float
     TIFF stays float. Alpha that is opaque everywhere is dropped; any other is refused unless a background is named.
-    Files of several frames, of more than 179 million pixels, truncated or damaged files are refused.
+    Files of several frames (but MPO, a photograph with previews behind it), of more than 179 million pixels,
+    truncated or damaged files, and TIFF and PPM in colour of more than 8 bits are refused.
 
     Args:
         path: the file; formats PNG, JPEG, WebP, BMP, TIFF, GIF, PPM.
@@ -317,18 +400,18 @@ def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:
         UnreadableImage: with the path and the reason.
     """
     path = Path(path)
-    if not path.exists():
-        raise UnreadableImage(f"{path}: no such file")
-    if not path.is_file():
-        raise UnreadableImage(f"{path}: not a regular file")
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
-            warnings.simplefilter("ignore")  # a damaged EXIF block does not make the picture unreadable
+        _check_regular(path)
+        # A damaged EXIF block, or a picture just below the limit, is no reason to warn: it is read or refused.
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
+            header = file.read(26)
+            image = Image.open(file, formats=FORMATS)
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":
                 raise UnreadableImage(f"{path}: holds {frames} frames; extract the one you mean")
-            if image.format == "PNG" and _png_depth(path) == (16, True):
-                return _load_png16(path, alpha)
+            if image.format == "PNG" and _is_deep_colour(header, image):
+                orientation = _orientation(image)
+                return _turned(_load_png16(file, str(path), alpha), orientation)
             return _from_pil(image, str(path), alpha)
     except UnreadableImage:
         raise
@@ -340,36 +423,94 @@ def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:
         empty = path.stat().st_size == 0
         reason = "the file is empty" if empty else f"not an image of a known kind ({', '.join(FORMATS)})"
         raise UnreadableImage(f"{path}: {reason}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, OverflowError) as error:
-        raise UnreadableImage(f"{path}: truncated or damaged ({error})") from None
+    except _DAMAGE as error:
+        raise UnreadableImage(f"{path}: {_damage(error)}") from None
+
+
+def _damage(error: BaseException) -> str:
+    return f"truncated or damaged ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what is not a file before anything is opened: opening a FIFO would wait for ever."""
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableImage(f"{path}: no such file") from None
+    except PermissionError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(f"{path}: cannot be a file ({getattr(error, 'strerror', None) or error})") from None
+    if stat.S_ISDIR(kind):
+        raise UnreadableImage(f"{path}: is a folder")
+    if not stat.S_ISREG(kind):
+        raise UnreadableImage(f"{path}: not a regular file")
 
 
 def _from_pil(image: Image.Image, who: str, alpha: str | None) -> np.ndarray:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(f"{who}: {image.width}x{image.height} is more than {MAX_PIXELS:,} pixels; refused")
+    bits = _bits_per_sample(image)
+    if bits > 8 and image.mode not in ("F", "I") and not image.mode.startswith("I;16"):
+        raise UnreadableImage(
+            f"{who}: {image.format} colour of {bits} bits would lose depth; save it as 16-bit PNG"
+        )
+    if image.format == "TIFF" and image.mode.startswith("I;16") and bits != 16:
+        raise UnreadableImage(f"{who}: {bits}-bit grey has no stated range; save it as 16-bit PNG or float TIFF")
     image.load()
-    depths = image.getexif().get(258) if image.format == "TIFF" else None
-    if isinstance(depths, tuple) and max(depths) > 8 and image.mode not in ("F", "I"):
-        raise UnreadableImage(f"{who}: colour TIFF of {max(depths)} bits would lose depth; save it as 16-bit PNG")
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode == "PA" or (image.mode in ("L", "RGB", "1") and "transparency" in image.info):
+    orientation = _orientation(image)
+    if image.mode in ("L", "1") and "transparency" in image.info:
+        image = image.convert("LA")
+    elif image.mode == "PA" or (image.mode in ("P", "RGB") and "transparency" in image.info):
         image = image.convert("RGBA")
     if image.mode in ("RGBA", "LA", "RGBa", "La"):
-        return _without_alpha(np.asarray(image.convert("RGBA" if image.mode.startswith("R") else "LA")), who, alpha)
+        array = np.asarray(image.convert("RGBA" if image.mode.startswith("R") else "LA"))
+        return _turned(_without_alpha(array, who, alpha), orientation)
     if image.mode == "1":
         image = image.convert("L")
-    if image.mode in ("CMYK", "YCbCr", "RGBX"):
+    if image.mode in ("P", "CMYK", "YCbCr", "RGBX"):
         image = image.convert("RGB")
     array = np.asarray(image)
     if image.mode.startswith("I"):
         if array.size and (array.min() < 0 or array.max() > 65535):
             raise UnreadableImage(f"{who}: 32-bit integers outside 0-65535; convert it to 16 bits or float")
-        return array.astype(np.uint16)
+        return _turned(array.astype(np.uint16), orientation)
     if image.mode in ("L", "RGB", "F"):
-        return array
+        return _turned(array, orientation)
     raise UnreadableImage(f"{who}: Pillow mode {image.mode} has no stated rule; convert it to RGB, grey or float")
+
+
+def _bits_per_sample(image: Image.Image) -> int:
+    """Of a file whose depth Pillow would cut: TIFF, and PPM by its largest value; 8 for the others."""
+    if image.format == "TIFF":
+        bits = image.getexif().get(258, 1)
+        return max(bits) if isinstance(bits, tuple) else bits
+    if image.format == "PPM" and image.mode == "RGB" and isinstance(image, ImageFile.ImageFile) and image.tile:
+        arguments = image.tile[0].args
+        return int(arguments[-1]).bit_length() if isinstance(arguments, tuple) and arguments[0] == "RGB" else 8
+    return 8
+
+
+def _orientation(image: Image.Image) -> int:
+    """Of EXIF, 1 to 8; 1 (upright) where the block is missing or damaged."""
+    try:
+        orientation = image.getexif().get(274, 1)
+    except _DAMAGE:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _turned(array: np.ndarray, orientation: int) -> np.ndarray:
+    """An image as it is to be seen: the eight orientations of EXIF.
+
+    Example:
+        >>> _turned(np.array([[1, 2]]), 6).tolist(), _turned(np.array([[1, 2]]), 2).tolist()
+        ([[1], [2]], [[2, 1]])
+    """
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    return np.ascontiguousarray(np.flip(array, flips))
 
 
 def _without_alpha(array: np.ndarray, who: str, alpha: str | None) -> np.ndarray:
@@ -387,25 +528,29 @@ def _without_alpha(array: np.ndarray, who: str, alpha: str | None) -> np.ndarray
     return colour[..., 0] if colour.shape[2] == 1 else colour
 
 
-def _png_depth(path: Path) -> tuple[int, bool]:
-    """Bits a sample, and whether it has colour or alpha, from a PNG's header."""
-    with path.open("rb") as file:
-        header = file.read(26)
-    return (header[24], header[25] in (2, 4, 6)) if len(header) == 26 else (8, False)
+def _is_deep_colour(header: bytes, image: Image.Image) -> bool:
+    """Whether a PNG holds 16 bits a sample with colour or transparency, which Pillow would cut or drop."""
+    return len(header) == 26 and header[24] == 16 and (header[25] in (2, 4, 6) or "transparency" in image.info)
 
 
-def _load_png16(path: Path, alpha: str | None) -> np.ndarray:
+def _load_png16(file: BinaryIO, who: str, alpha: str | None) -> np.ndarray:
     """16 bits a channel, which Pillow would cut to 8."""
     import png
 
+    file.seek(0)
     try:
-        width, height, rows, info = png.Reader(filename=str(path)).read()
+        width, height, rows, info = png.Reader(file=file).read()
         if width * height > MAX_PIXELS:
-            raise UnreadableImage(f"{path}: {width}x{height} is more than {MAX_PIXELS:,} pixels; refused")
+            raise UnreadableImage(f"{who}: {width}x{height} is more than {MAX_PIXELS:,} pixels; refused")
         array = np.vstack([np.asarray(row, np.uint16) for row in rows]).reshape(height, width, info["planes"])
-    except png.Error as error:
-        raise UnreadableImage(f"{path}: truncated or damaged ({error})") from None
-    return _without_alpha(array, str(path), alpha) if info["alpha"] else array
+    except (png.Error, zlib.error) as error:
+        raise UnreadableImage(f"{who}: {_damage(error)}") from None
+    if "transparent" in info:
+        seen = (array != np.array(info["transparent"])).any(2, keepdims=True)
+        array = np.concatenate([array, np.where(seen, np.uint16(65535), np.uint16(0))], 2)
+    elif not info["alpha"]:
+        return array
+    return _without_alpha(array, who, alpha)
 
 
 def sample(name: str = "astronaut", side: int | None = None) -> Tensor:

@@ -21,22 +21,23 @@ def pair():
 def by_scipy(x, y, alpha, border, sum_of_channels):
     """Equations 13 and 14 for one pair ``(c, h, w)``."""
     widest = 3 * int(SIGMAS[-1])
+    inner = slice(widest, -widest) if border == "valid" else slice(None)
+
+    def blur(image, sigma):
+        return ndimage.gaussian_filter(image, sigma, radius=int(np.ceil(3 * sigma)), mode="mirror")
+
     similarity, errors = [], []
     for a, b in zip(x, y, strict=True):
-        product = 1.0
+        product = np.ones_like(a)
         for sigma in SIGMAS:
-
-            def blur(image, sigma=sigma):
-                return ndimage.gaussian_filter(image, sigma, radius=int(np.ceil(3 * sigma)), mode="mirror")
-
-            ma, mb = blur(a), blur(b)
-            va, vb, cov = (blur(p * q) - blur(p) * blur(q) for p, q in ((a, a), (b, b), (a, b)))
-            product = product * (2 * cov + 9e-4) / (va + vb + 9e-4)
-        product = product * (2 * ma * mb + 1e-4) / (ma**2 + mb**2 + 1e-4)
-        error = blur(np.abs(a - b))
-        inner = slice(widest, -widest) if border == "valid" else slice(None)
+            va, vb, cov = (
+                blur(p * q, sigma) - blur(p, sigma) * blur(q, sigma) for p, q in ((a, a), (b, b), (a, b))
+            )
+            product *= (2 * cov + 9e-4) / (va + vb + 9e-4)
+        ma, mb = blur(a, SIGMAS[-1]), blur(b, SIGMAS[-1])
+        product *= (2 * ma * mb + 1e-4) / (ma**2 + mb**2 + 1e-4)
         similarity.append(product[inner, inner].mean())
-        errors.append(error[inner, inner].mean())
+        errors.append(blur(np.abs(a - b), SIGMAS[-1])[inner, inner].mean())
     l1 = np.sum(errors) if sum_of_channels else np.mean(errors)
     return alpha * (1 - np.mean(similarity)) + (1 - alpha) * l1
 

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike import conventions
@@ -206,8 +205,8 @@ class SSIM(_Local):
         border: ``"valid"``, ``"reflect"``, ``"symmetric"`` or ``"zero"``.
         covariance: ``"n"`` (population) or ``"n-1"`` (sample).
         colour: ``"channels"`` scores each channel, ``"luma"`` the luma alone.
-        luma: ``"bt601"``, ``"rounded"`` or ``"matlab"``.
-        downsample: ``"no"``, ``"matlab"`` or ``"piq"``: to about 256 px first.
+        luma: ``"bt601"``, ``"rounded"``, ``"matlab"`` or ``"matlab-unrounded"``.
+        downsample: ``"no"``, ``"matlab"``, ``"piq"`` or ``"blazediff"``: to about 256 px first.
         channel_weights: one weight a channel instead of the plain mean.
         exponents: α, β, γ of eq. 12; a negative structure keeps its sign under a power.
         data_range, reduction, check: as in `Metric`.
@@ -256,9 +255,7 @@ class SSIM(_Local):
         if self.exponents == (1.0, 1.0, 1.0):
             local = self._moments(x, y)
             structure = reference.contrast_structure_of(local, c2)
-            return reference.luminance_of(local, c1, c.epsilon) * (
-                structure.relu() if c.clip_structure else structure
-            )
+            return self._luminance(local) * (structure.relu() if c.clip_structure else structure)
         powers = [
             multiscale.signed_power(term, power)
             for term, power in zip(self._terms(x, y), self.exponents, strict=True)
@@ -288,14 +285,12 @@ class SSIM(_Local):
 
     def _both(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self._prepare(x), self._prepare(y)
-        ratio = min(x.shape[-2:]) / 256
-        if self.convention.downsample == "matlab":
-            factor = max(1, math.floor(ratio + 0.5))
-            x, y = (windows.shrink(image, factor) if factor > 1 else image for image in (x, y))
-        elif self.convention.downsample == "piq":
-            factor = max(1, round(ratio))
-            x, y = (F.avg_pool2d(image, factor) if factor > 1 else image for image in (x, y))
-        return x, y
+        rule, ratio = self.convention.downsample, min(x.shape[2:]) / 256
+        factor = round(ratio) if rule == "piq" else math.floor(ratio + 0.5)
+        if rule == "no" or factor <= 1:
+            return x, y
+        border = _SHRINK_BORDER[rule]
+        return windows.shrink(x, factor, border), windows.shrink(y, factor, border)
 
     def _moments(self, x: Tensor, y: Tensor, covariance: bool = False) -> reference.Moments:
         return reference.moments(
@@ -304,9 +299,18 @@ class SSIM(_Local):
 
     def _terms(self, x: Tensor, y: Tensor) -> Terms:
         local = self._moments(x, y, covariance=True)
+        contrast, structure = reference.contrast_and_structure_of(local, self._constants[1])
+        return Terms(self._luminance(local), contrast, structure)
+
+    def _luminance(self, local: reference.Moments) -> Tensor:
+        """Eq. 6; a convention's epsilon, which belongs to the denominator of the whole product, goes in here."""
         c1, c2 = self._constants
-        contrast, structure = reference.contrast_and_structure_of(local, c2)
-        return Terms(reference.luminance_of(local, c1, self.convention.epsilon), contrast, structure)
+        luminance = reference.luminance_of(local, c1)
+        if not self.convention.epsilon:
+            return luminance
+        means, variances = local.mean_p.square() + local.mean_m.square(), local.var_p + local.var_m
+        denominator = (means / 2 + c1) * (variances / 2 + c2)
+        return luminance * denominator / (denominator + self.convention.epsilon)
 
 
 class SSIMLuminance(SSIM):
@@ -368,7 +372,7 @@ class MSSSIM(_Local):
     """Multi-scale SSIM, Wang et al. 2003, eq. 7: Π_j cs_j^w_j over the finer scales times ssim_M^w_M.
 
     Args:
-        weights: one weight a scale, finest first.
+        weights: one weight a scale, finest first; None: the paper's five.
         halving: how odd sides are halved, see `ops.window.halve`.
         negative: what happens where a mean is negative and its power would be complex. ``"leak"``: the product
             takes the mean as 0 and w·mean is added, so that the loss still pulls it upward; ``"relu"``: 0 with no
@@ -396,7 +400,7 @@ class MSSSIM(_Local):
     def __init__(
         self,
         *,
-        weights: Sequence[float] = MS_WEIGHTS,
+        weights: Sequence[float] | None = None,
         halving: conventions.Halving | None = None,
         negative: conventions.Negative | None = None,
         scales: Scales = "product",
@@ -416,10 +420,11 @@ class MSSSIM(_Local):
         ):  # fmt: skip
             if value is not None and value not in get_args(choices):
                 raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
+        total = 1.0 if weights is None or not self.convention.normalise else sum(weights)
+        weights = MS_WEIGHTS if weights is None else weights
         if not weights or any(not weight >= 0 for weight in weights) or not sum(weights) > 0:
             raise ValueError(f"{who}: weights are numbers >= 0, one a scale, not all 0; got {weights!r}")
         self._taps = _taps(self.convention, self.convention.ms_window or self.convention.window)
-        total = sum(weights) if self.convention.normalise else 1.0
         self.weights = tuple(float(weight) / total for weight in weights)
         self.halving: conventions.Halving = halving or self.convention.halving
         self.negative: conventions.Negative = negative or self.convention.negative
@@ -432,7 +437,7 @@ class MSSSIM(_Local):
             return self.convention.win_size
         steps = 2 ** (len(self.weights) - 1)
         whole = self.convention.win_size * steps
-        fits = whole if self.halving == "floor" else whole - steps + 1
+        fits = whole if self.halving in _DROPS_ODD else whole - steps + 1
         return max(fits, self.convention.ms_min_side if len(self.weights) == 5 else 1)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -468,7 +473,7 @@ class MSSSIM(_Local):
         side, fitting = min(x.shape[2:]), 0
         while fitting < len(self.weights) and side >= self.convention.win_size:
             fitting += 1
-            side = side // 2 if self.halving == "floor" else (side + 1) // 2
+            side = side // 2 if self.halving in _DROPS_ODD else (side + 1) // 2
         kept = self.weights[:fitting]
         if fitting == len(self.weights) or not sum(kept):
             return kept
@@ -520,6 +525,8 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
     return resolved
 
 
+_DROPS_ODD = ("floor", "reflect")
+_SHRINK_BORDER: dict[str, windows.Border] = {"matlab": "symmetric", "piq": "valid", "blazediff": "reflect"}
 _CHOICES: dict[str, tuple[str, ...]] = {
     "window": get_args(conventions.Window),
     "border": get_args(conventions.Border),

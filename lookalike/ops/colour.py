@@ -7,9 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Luma = Literal["bt601", "matlab", "rounded"]
+Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded"]
 BT601 = (0.299, 0.587, 0.114)
+BT601_SINGLE = (0.29899999499320984, 0.5870000123977661, 0.11400000005960464)
 MATLAB = (0.298936021293776, 0.587043074451121, 0.114020904255103)
+_WEIGHTS = {"bt601": BT601, "rounded": BT601_SINGLE, "matlab": MATLAB, "matlab-unrounded": MATLAB}
 
 
 def luma(x: Tensor, rule: Luma = "bt601") -> Tensor:
@@ -17,8 +19,9 @@ def luma(x: Tensor, rule: Luma = "bt601") -> Tensor:
 
     Args:
         x: ``(n, 3, h, w)`` in [0, 1]; one channel passes as it is (rounded where the rule rounds).
-        rule: ``"bt601"``: 0.299 R + 0.587 G + 0.114 B; ``"rounded"``: the same to the nearest of 256 levels;
-            ``"matlab"``: MATLAB's rgb2gray, likewise rounded. Rounding passes the gradient straight through.
+        rule: ``"bt601"``: 0.299 R + 0.587 G + 0.114 B; ``"rounded"``: the same to the nearest of 256 levels, with
+            weights in single precision, which decide the ties; ``"matlab"``: MATLAB's rgb2gray, likewise rounded;
+            ``"matlab-unrounded"``: its weights alone. Rounding passes the gradient straight through.
 
     Returns:
         ``(n, 1, h, w)``.
@@ -33,9 +36,9 @@ def luma(x: Tensor, rule: Luma = "bt601") -> Tensor:
     if x.shape[1] not in (1, 3):
         raise ValueError(f"luma: needs 1 or 3 channels, got {x.shape[1]} in shape {tuple(x.shape)}")
     if x.shape[1] == 3:
-        weights = x.new_tensor(MATLAB if rule == "matlab" else BT601)
+        weights = x.new_tensor(_WEIGHTS[rule])
         x = (x * weights.view(3, *[1] * (x.ndim - 2))).sum(1, keepdim=True)
-    return x if rule == "bt601" else to_levels(x)
+    return to_levels(x) if rule in ("rounded", "matlab") else x
 
 
 def to_levels(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lookalike import images, registry
+from lookalike.conventions import CONVENTIONS
 from lookalike.images import Check, DataRange, ImageLike
 from lookalike.metric import Metric
 
@@ -45,10 +47,11 @@ def measure(
     Args:
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
         b: the reference, likewise.
-        metrics: names, or metrics made with `lookalike.get`; None takes every metric without learned weights, and
-            one that declines the pair (too small, say) is reported with its reason rather than raised.
-        data_range: of float images; None means 1, with values checked. uint8 is 0–255, uint16 0–65535.
-        convention: for the metrics that have conventions.
+        metrics: names, or metrics made with `lookalike.get`, to whose range the pair is brought; None takes every
+            metric without learned weights, and one that declines the pair (too small, say) is reported with its
+            reason rather than raised.
+        data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
+        convention: for the metrics that have conventions; the others are as they are.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
         device: where to compute, such as ``"cuda"``.
@@ -66,61 +69,48 @@ def measure(
         >>> round(found.value, 6), found.signature
         (0.2, 'l1|range:255|v:1')
     """
-    x, y, carried = load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    x, y, carried = images.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    # Once and for all metrics: what fails here no metric could take. Then every metric sees the unit range.
+    x, y = images.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     asked = registry.cheap() if metrics is None else metrics
-    found = []
-    for entry in asked:
-        options = {} if convention is None or isinstance(entry, Metric) else _with_convention(entry, convention)
-        try:
-            made = entry if isinstance(entry, Metric) else registry.get(
-                entry, data_range=carried, check=check, **options
-            )  # fmt: skip
-            with torch.no_grad():
-                value = float(made(x, y).mean())
-            found.append(Measurement(made.facts.name, value, made.signature(carried)))
-        except ValueError as error:
-            if metrics is not None or isinstance(entry, Metric):
-                raise
-            declined = registry.metric_class(entry)(data_range=carried)
-            found.append(Measurement(entry, None, declined.signature(), str(error)))
-    return found
+    _check_convention(convention, asked)
+    return [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
 
 
-def load_pair(
-    a: ImageLike,
-    b: ImageLike,
-    *,
-    data_range: DataRange | None = None,
-    alpha: str | None = None,
-    device: str | None = None,
-) -> tuple[Tensor, Tensor, DataRange]:
-    """Two images of any kind as batches, and the range that both carry.
-
-    Returns:
-        ``x`` (judged), ``y`` (reference), and the range of their values.
-
-    Raises:
-        TypeError, ValueError: when they cannot be compared: sizes, channels or depths differ.
-    """
-    x, x_range = images.as_batch(a, who="the image judged", alpha=alpha)
-    y, y_range = images.as_batch(b, who="the reference", alpha=alpha)
-    if x_range != y_range:
-        depths = [images.describe_range(carried) for carried in (x_range, y_range)]
-        raise ValueError(
-            f"measure: the image judged is {depths[0]}, the reference {depths[1]}; convert one to the other's depth"
-        )
-    if x.shape[-2:] != y.shape[-2:]:
-        sizes = [f"{batch.shape[-1]}x{batch.shape[-2]}" for batch in (x, y)]
-        raise ValueError(
-            f"measure: the image judged is {sizes[0]} px, the reference {sizes[1]}; crop or resize one of them "
-            "yourself, for the way it is done changes every number"
-        )
-    if x.shape[1] != y.shape[1]:
-        kinds = ["grey" if batch.shape[1] == 1 else f"{batch.shape[1]} channels" for batch in (x, y)]
-        raise ValueError(f"measure: the image judged is {kinds[0]}, the reference {kinds[1]}; convert one of them")
-    carried = x_range if x_range is not None else (1.0 if data_range is None else data_range)
-    return (x.to(device), y.to(device), carried) if device else (x, y, carried)
+def _measured(
+    entry: str | Metric, x: Tensor, y: Tensor, carried: DataRange, convention: str | None, may_decline: bool
+) -> Measurement:
+    """The number of one metric for a pair in the unit range, or why it has none."""
+    name = entry if isinstance(entry, str) else entry.facts.name
+    signature = ""
+    try:
+        made = entry if isinstance(entry, Metric) else _made(entry, convention)
+        signature = made.signature(carried)
+        low, high = images.bounds(made.data_range, name)
+        if (low, high) != (0.0, 1.0):
+            x, y = (image * (high - low) + low for image in (x, y))
+        with torch.no_grad():
+            value = float(made(x, y).mean())
+    except ValueError as error:
+        if not may_decline:
+            raise
+        return Measurement(name, None, signature, str(error))
+    return Measurement(made.facts.name, value, signature)
 
 
-def _with_convention(name: str, convention: str) -> dict[str, str]:
-    return {"convention": convention} if "convention" in registry.options_of(name) else {}
+def _made(name: str, convention: str | None) -> Metric:
+    has = convention is not None and "convention" in registry.options_of(name)
+    return registry.get(name, check="shapes", **({"convention": convention} if has else {}))
+
+
+def _check_convention(convention: str | None, asked: Sequence[str | Metric]) -> None:
+    """Refuse a convention that nobody knows, or that no metric asked for has: a mistake, no reason to decline."""
+    if convention is None:
+        return
+    if convention not in CONVENTIONS:
+        near = difflib.get_close_matches(convention, CONVENTIONS, 1, 0.3)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"measure: no convention {convention!r}{hint} There are {', '.join(CONVENTIONS)}")
+    if not any(isinstance(entry, str) and "convention" in registry.options_of(entry) for entry in asked):
+        names = ", ".join(entry if isinstance(entry, str) else entry.facts.name for entry in asked)
+        raise ValueError(f"measure: {names} has no conventions, {convention!r} would change nothing")

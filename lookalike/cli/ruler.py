@@ -1,0 +1,83 @@
+"""``lookalike ruler``: one pair under every convention."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import arg
+
+from lookalike.cli import show
+
+if TYPE_CHECKING:
+    from lookalike.ruler import Reading
+
+
+def ruler(
+    reference: Annotated[Path, arg(metavar="REFERENCE")],
+    judged: Annotated[Path, arg(metavar="JUDGED")],
+    /,
+    *,
+    is_: Annotated[str | None, arg(name="is", metavar="NUMBER")] = None,
+    metric: Literal["ssim", "ms_ssim"] = "ssim",
+    data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH")] = (),
+    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black")] = None,
+    json: bool = False,
+    device: str = "cpu",
+) -> int:
+    """Score one pair under every convention, or name the conventions that give a number.
+
+    Args:
+        reference: the image that is right.
+        judged: the image to be judged.
+        is_: a number as it was printed, such as 0.7719: name the conventions that give it; exit code 1 when none
+            does.
+        metric: of the SSIM family.
+        data_range: of float images, default 1; 8-bit and 16-bit images carry their own.
+        alpha: background for images with transparent pixels, which are refused otherwise.
+        json: print JSON.
+        device: that computes, such as cuda.
+    """
+    from lookalike import ruler as room
+
+    if is_ is not None:
+        room.printed(is_)
+    readings = room.run(
+        judged, reference, metric, data_range=show.extent(data_range, "ruler"), alpha=alpha, device=device
+    )
+    matching = None if is_ is None else room.giving(readings, is_)
+    if json:
+        said = {
+            "reference": str(reference),
+            "judged": str(judged),
+            "metric": metric,
+            "readings": [dataclasses.asdict(reading) for reading in readings],
+        }
+        if matching is not None:
+            said |= {"is": is_, "conventions": [reading.convention for reading in matching]}
+        show.as_json(said)
+    elif matching is None:
+        _table(readings)
+        show.as_line(room.summary(readings))
+    elif matching:
+        _table(matching)
+    else:
+        near = room.nearest(readings, is_ or "")
+        said = f"no convention gives {metric} {is_}"
+        show.as_line(f"{said}; nearest are" if near else f"{said}: all decline this pair")
+        _table(near or readings)
+    return 1 if matching == [] else 0
+
+
+def _table(readings: Sequence[Reading]) -> None:
+    show.as_table(
+        ("convention", "value", "signature", "source", "proof"),
+        [
+            (one.convention, show.number(one.value), one.signature if one.value is not None else one.reason,
+             one.source, one.proof)
+            for one in readings
+        ],
+        numbers=(1,),
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""How the commands print: tables that fit a terminal, or one row a line into a pipe, and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+DASH = "—"
+_UNBOUNDED = 100_000  # columns: nobody reads a pipe by the width of a terminal
+
+
+def as_json(value: Any) -> None:
+    """Print JSON that any parser reads; numbers that are not finite become ``"inf"``, ``"-inf"`` and ``"nan"``."""
+    print(json.dumps(_plain(value), indent=1, allow_nan=False))
+
+
+def as_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> None:
+    """Print a table.
+
+    Args:
+        header: names of the columns.
+        rows: cells, as many as names.
+        numbers: the columns aligned to the right.
+    """
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
+    for index, name in enumerate(header):
+        right = index in numbers
+        table.add_column(name, justify="right" if right else "left", no_wrap=right or index == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    _console().print(table)
+
+
+def as_line(text: str) -> None:
+    """Print text as it is, folded at words where a terminal is narrow."""
+    from rich.text import Text
+
+    _console().print(Text(text))
+
+
+def number(value: float | None) -> str:
+    """A score in a table: six significant digits, a dash where there is none.
+
+    Example:
+        >>> number(0.77193512), number(None), number(float("inf"))
+        ('0.771935', '—', 'inf')
+    """
+    return DASH if value is None else f"{value:.6g}"
+
+
+def extent(data_range: Sequence[float], who: str) -> float | tuple[float, float] | None:
+    """``--data-range`` as the library takes it: nothing, a width from 0, or two ends.
+
+    Raises:
+        ValueError: for more than two numbers.
+
+    Example:
+        >>> extent([], "doc"), extent([255.0], "doc"), extent([-1.0, 1.0], "doc")
+        (None, 255.0, (-1.0, 1.0))
+    """
+    match data_range:
+        case []:
+            return None
+        case [high]:
+            return high
+        case [low, high]:
+            return low, high
+    raise ValueError(f"{who}: --data-range takes one number or two, got {len(data_range)}")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, markup=False, emoji=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,332 @@
+#include "calls.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+
+#include "threads.hpp"
+
+namespace lookalike {
+namespace {
+
+template <class T>
+T* at(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+
+std::vector<const Kernels*> usable_kernels() {  // the fastest first
+  std::vector<const Kernels*> usable;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    usable.push_back(&kernels_avx512);
+  if (avx2) usable.push_back(&kernels_avx2);
+#endif
+  usable.push_back(&kernels_baseline);
+  return usable;
+}
+
+const Kernels* kernels = usable_kernels().front();
+
+Job make_job(const Window& window, const Images& images) {
+  Job job = window.job;
+  int batch;
+  std::tie(batch, job.channels, job.height, job.width) = images.shape;
+  const auto planes = [](Address data, const Strides& strides) {
+    return Planes{at<void>(data), std::get<0>(strides), std::get<1>(strides), std::get<2>(strides)};
+  };
+  job.planes = batch * job.channels;
+  job.x = planes(images.x, images.x_strides);
+  job.y = planes(images.y, images.y_strides);
+  job.bytes = images.bytes;
+  const int lost = job.border == Border::Valid ? job.taps - 1 : 0;
+  job.map_height = job.height - lost;
+  job.map_width = job.width - lost;
+  if (job.map_height < 1 || job.map_width < 1) throw std::invalid_argument("the images are smaller than the window");
+  job.blocks = (job.map_height + kernels->lanes - 1) / kernels->lanes;
+  job.tiles = 1;
+  job.tile_width = job.width;
+  return job;
+}
+
+int threads_worth(double pixels, int threads) {
+  constexpr double pixels_per_thread = 16384;  // below this, waking a thread costs more than it brings
+  return std::max(1, std::min(threads, int(std::min(pixels / pixels_per_thread, 1e6))));
+}
+
+double pixels_of(const Job& job) { return double(job.planes) * job.height * job.width; }
+
+struct Means {
+  double ssim, cs, l1;
+};
+
+// Runs kernels whose sums then are added up in one order, whoever computed the parts.
+class Summed {
+ public:
+  explicit Summed(Job& job) : job_(job), sums_(size_t(job.planes) * parts() * SumsPerBlock) { job.sums = sums_.data(); }
+
+  Means of_plane(int plane) const {
+    double sums[SumsPerBlock] = {};
+    const double* from = sums_.data() + size_t(plane) * parts() * SumsPerBlock;
+    for (int part = 0; part < parts(); part++)
+      for (int k = 0; k < SumsPerBlock; k++) sums[k] += *from++;
+    const double positions = double(job_.map_height) * job_.map_width;
+    return {sums[0] / positions, sums[1] / positions, sums[2] / (double(job_.height) * job_.width)};
+  }
+
+ private:
+  int parts() const { return job_.blocks * job_.tiles; }
+  const Job& job_;
+  std::vector<double> sums_;
+};
+
+void run_forward(const Job& job, int threads) {
+  threads = threads_worth(pixels_of(job), threads);
+  const size_t bytes = kernels->scratch_bytes(job);
+  int blocks_per_task = threads == 1 ? job.blocks : int(size_t(job.blocks) * job.planes / (8 * size_t(threads)));
+  blocks_per_task = std::clamp(blocks_per_task, 1, job.blocks);
+  const int tasks_per_plane = (job.blocks + blocks_per_task - 1) / blocks_per_task;
+  run_tasks(job.planes * tasks_per_plane, threads, [&](int task) {
+    const int first = task % tasks_per_plane * blocks_per_task;
+    kernels->forward(job, task / tasks_per_plane, first, std::min(first + blocks_per_task, job.blocks),
+                     scratch_memory(bytes));
+  });
+}
+
+// Wide images are cut into tiles so that the ring stays in the second cache level; bands of rows are cut only to
+// occupy all threads, for each band computes some map rows of its neighbour again.
+void cut_into_tiles(Job& job) {
+  constexpr int widest = 1024;
+  const int tiles = (job.width + widest - 1) / widest;
+  job.tile_width = tiles == 1 ? job.width : ((job.width + tiles - 1) / tiles + 63) / 64 * 64;
+  job.tiles = (job.width + job.tile_width - 1) / job.tile_width;
+}
+
+void run_gradient(const Job& job, int threads) {
+  threads = threads_worth(pixels_of(job), threads);
+  const size_t bytes = kernels->scratch_bytes(job);
+  const int blocks = (job.height + kernels->lanes - 1) / kernels->lanes, columns = job.planes * job.tiles;
+  const int wanted = threads == 1 || columns == 0 ? 1 : (3 * threads + columns - 1) / columns;
+  const int blocks_per_task = std::max((blocks + wanted - 1) / wanted, std::min(blocks, 4));
+  const int bands = (blocks + blocks_per_task - 1) / blocks_per_task, rows = blocks_per_task * kernels->lanes;
+  run_tasks(columns * bands, threads, [&](int task) {
+    const int band = task % bands, column = task / bands;
+    kernels->gradient(job, column / job.tiles, column % job.tiles, band * rows, std::min((band + 1) * rows, job.height),
+                      scratch_memory(bytes));
+  });
+}
+
+Halving halving_of(int height, int width, HalvingRule rule) {
+  const bool odd = height % 2 || width % 2;
+  const auto offset = [&](int side) {
+    return (rule == HalvingRule::Zero && side % 2) || (rule == HalvingRule::Replicate && odd) ? -1 : 0;
+  };
+  const auto coarse = [&](int side) { return rule == HalvingRule::Floor ? side / 2 : (side + 1) / 2; };
+  return {height, width, coarse(height), coarse(width), offset(height), offset(width), rule == HalvingRule::Zero};
+}
+
+ptrdiff_t offset_of(int plane, int channels, const Strides& strides) {
+  return plane / channels * std::get<0>(strides) + plane % channels * std::get<1>(strides);
+}
+
+// One plane of a batch, as a batch.
+Images plane_of(const Images& images, int plane) {
+  const auto [n, c, height, width] = images.shape;
+  const size_t pixel = images.bytes ? 1 : sizeof(float);
+  Images one = images;
+  one.shape = {1, 1, height, width};
+  one.x += offset_of(plane, c, images.x_strides) * pixel;
+  one.y += offset_of(plane, c, images.y_strides) * pixel;
+  return one;
+}
+
+Images halved(const Images& images, const Halving& h, std::vector<float>& memory, int threads) {
+  const auto [n, c, height, width] = images.shape;
+  const int planes = n * c;
+  const ptrdiff_t size = ptrdiff_t(h.coarse_height) * h.coarse_width;
+  if (memory.size() < 2 * size_t(planes) * size) memory.resize(2 * size_t(planes) * size);
+  run_tasks(2 * planes, threads_worth(2. * planes * height * width, threads), [&](int task) {
+    const Images one = plane_of(images, task % planes);
+    const bool of_x = task < planes;
+    kernels->halve(h, at<void>(of_x ? one.x : one.y), std::get<2>(of_x ? one.x_strides : one.y_strides), images.bytes,
+                   memory.data() + task * size);
+  });
+  const Strides strides{size * c, size, h.coarse_width};
+  return {{n, c, h.coarse_height, h.coarse_width}, Address(memory.data()), strides,
+          Address(memory.data() + planes * size), strides, false};
+}
+
+void climb(const Window& window, const Window& last, const Images& finest, HalvingRule rule, int levels, int threads,
+           float* means, const std::vector<Address>& gx, const std::vector<Address>& gy) {
+  thread_local std::vector<float> memory, coarser_memory;
+  Images images = finest;
+  const int planes = std::get<0>(finest.shape) * std::get<1>(finest.shape);
+  std::vector<float> of_level(2 * size_t(planes));
+  for (int level = 0; level < levels; level++) {
+    const bool at_last = level == levels - 1;
+    if (level) {
+      const Halving h = halving_of(std::get<2>(images.shape), std::get<3>(images.shape), rule);
+      images = halved(images, h, coarser_memory, threads);
+      memory.swap(coarser_memory);
+    }
+    const Window& of_this_level = at_last ? last : window;
+    if (gx.empty()) {
+      forward(of_this_level, images, threads, Address(of_level.data()), 0, 0, 0);
+    } else {
+      Upstream upstream;
+      (at_last ? upstream.ssim : upstream.cs) = 1;
+      gradient(of_this_level, images, threads, upstream, Address(of_level.data()), 0, gx[level],
+               gy.empty() ? 0 : gy[level]);
+    }
+    for (int plane = 0; plane < planes; plane++)
+      means[plane * levels + level] = of_level[2 * plane + (at_last ? 0 : 1)];
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const Kernels* usable : usable_kernels()) names.push_back(usable->name);
+  return names;
+}
+
+std::string instruction_set() { return kernels->name; }
+
+void use_instruction_set(const std::string& name) {
+  for (const Kernels* candidate : usable_kernels()) {
+    if (name.empty() || name == candidate->name) {
+      kernels = candidate;
+      return;
+    }
+  }
+  throw std::invalid_argument("this machine has no kernels for the instruction set " + name);
+}
+
+Window::Window(const std::vector<double>& taps, int border, double c1, double c2) {
+  if (taps.size() % 2 == 0 || taps.size() > MaxTaps)
+    throw std::invalid_argument("the window's length must be odd and at most 33");
+  job.taps = int(taps.size());
+  job.uniform = std::all_of(taps.begin(), taps.end(), [&](double tap) { return tap == taps[0]; });
+  double sum = 0;
+  for (int k = 0; k < job.taps; k++) sum += job.weights[k] = float(taps[k]);
+  // Rounding leaves the sum a little off 1, which the variances of nearly flat images would feel.
+  if (!job.uniform) job.weights[job.taps / 2] += float(1 - sum);
+  job.border = Border(border);
+  job.reach = job.border == Border::Valid ? 0 : job.taps / 2;
+  job.c1 = float(c1);
+  job.c2 = float(c2);
+}
+
+void forward(const Window& window, const Images& images, int threads, Address means, Address l1, Address ssim_map,
+             Address cs_map) {
+  Job job = make_job(window, images);
+  job.want_l1 = l1 != 0;
+  job.ssim_map = at<float>(ssim_map);
+  job.cs_map = at<float>(cs_map);
+  const Summed summed(job);
+  run_forward(job, threads);
+  for (int plane = 0; plane < job.planes; plane++) {
+    const Means mean = summed.of_plane(plane);
+    at<float>(means)[2 * plane] = float(mean.ssim);
+    at<float>(means)[2 * plane + 1] = float(mean.cs);
+    if (l1) at<float>(l1)[plane] = float(mean.l1);
+  }
+}
+
+void gradient(const Window& window, const Images& images, int threads, const Upstream& upstream, Address means,
+              Address l1, Address gx, Address gy) {
+  Job job = make_job(window, images);
+  cut_into_tiles(job);
+  std::vector<float> scales;
+  if (!upstream.scales) {
+    scales.resize(2 * size_t(job.planes));
+    for (int plane = 0; plane < job.planes; plane++) scales[2 * plane] = upstream.ssim, scales[2 * plane + 1] = upstream.cs;
+  }
+  job.scales = upstream.scales ? at<float>(upstream.scales) : scales.data();
+  job.ssim_upstream = at<float>(upstream.ssim_map);
+  job.cs_upstream = at<float>(upstream.cs_map);
+  job.want_l1 = l1 != 0;
+  job.l1_scale = upstream.l1;
+  job.gx = at<float>(gx);
+  job.gy = at<float>(gy);
+  const Summed summed(job);
+  run_gradient(job, threads);
+  for (int plane = 0; plane < job.planes; plane++) {
+    const Means mean = summed.of_plane(plane);
+    if (means) at<float>(means)[2 * plane] = float(mean.ssim);
+    if (means) at<float>(means)[2 * plane + 1] = float(mean.cs);
+    if (l1) at<float>(l1)[plane] = float(mean.l1);
+  }
+}
+
+bool rescale(Address gradient, int planes, ptrdiff_t pixels, Address upstream, int columns, int column,
+             float made_with, int threads) {
+  const float* wanted = at<float>(upstream);
+  bool nothing_to_do = true;
+  for (int plane = 0; plane < planes; plane++) {
+    for (int k = 0; k < columns; k++)
+      if (k != column && !(wanted[plane * columns + k] == 0)) return false;
+    nothing_to_do = nothing_to_do && wanted[plane * columns + column] == made_with;
+  }
+  if (nothing_to_do) return true;
+  run_tasks(planes, threads_worth(double(planes) * pixels, threads), [&](int plane) {
+    float* from = at<float>(gradient) + plane * pixels;
+    const float scale = wanted[plane * columns + column] / made_with;
+    for (ptrdiff_t i = 0; i < pixels; i++) from[i] *= scale;
+  });
+  return true;
+}
+
+std::tuple<int, int> halved_shape(int height, int width, int halving) {
+  const Halving h = halving_of(height, width, HalvingRule(halving));
+  return {h.coarse_height, h.coarse_width};
+}
+
+void pyramid(const Window& window, const Window& last, const Images& images, int halving, int levels, int threads,
+             Address means, const std::vector<Address>& gx, const std::vector<Address>& gy) {
+  const auto [n, c, height, width] = images.shape;
+  const int planes = n * c;
+  const HalvingRule rule = HalvingRule(halving);
+  if (planes < 2 * threads) return climb(window, last, images, rule, levels, threads, at<float>(means), gx, gy);
+  // Many planes: each thread takes one up all scales at once, while it is in the cache.
+  std::vector<size_t> sizes;  // of a plane, in bytes
+  for (int level = 0, h = height, w = width; level < levels; level++) {
+    sizes.push_back(size_t(h) * w * sizeof(float));
+    std::tie(h, w) = halved_shape(h, w, halving);
+  }
+  run_tasks(planes, threads_worth(double(planes) * height * width, threads), [&](int plane) {
+    std::vector<Address> plane_gx = gx, plane_gy = gy;
+    for (size_t level = 0; level < gx.size(); level++) plane_gx[level] += plane * sizes[level];
+    for (size_t level = 0; level < gy.size(); level++) plane_gy[level] += plane * sizes[level];
+    climb(window, last, plane_of(images, plane), rule, levels, 1, at<float>(means) + plane * levels, plane_gx, plane_gy);
+  });
+}
+
+void collapse(const Shape& shape, int halving, const std::vector<Address>& gradients, Address upstream, int threads) {
+  const auto [n, c, height, width] = shape;
+  const int planes = n * c, levels = int(gradients.size());
+  std::vector<Halving> steps;
+  for (int level = 0, h = height, w = width; level < levels; level++) {
+    steps.push_back(halving_of(h, w, HalvingRule(halving)));
+    h = steps.back().coarse_height, w = steps.back().coarse_width;
+  }
+  run_tasks(planes, threads_worth(double(planes) * height * width, threads), [&](int plane) {
+    const float* scales = at<float>(upstream) + plane * levels;
+    for (int level = levels - 1; level >= 0; level--) {
+      const ptrdiff_t pixels = ptrdiff_t(steps[level].height) * steps[level].width;
+      float* fine = at<float>(gradients[level]) + plane * pixels;
+      if (level == levels - 1) {
+        for (ptrdiff_t i = 0; i < pixels; i++) fine[i] *= scales[level];
+      } else {
+        const ptrdiff_t coarse_pixels = ptrdiff_t(steps[level + 1].height) * steps[level + 1].width;
+        const float* coarse = at<float>(gradients[level + 1]) + plane * coarse_pixels;
+        kernels->add_unhalved(steps[level], coarse, scales[level], fine);
+      }
+    }
+  });
+}
+
+}  // namespace lookalike

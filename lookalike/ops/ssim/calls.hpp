@@ -1,0 +1,77 @@
+// The calls that Python makes: addresses, sizes and strides in; results are written to addresses.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "job.hpp"
+
+namespace lookalike {
+
+using Address = uintptr_t;
+using Shape = std::tuple<int, int, int, int>;                 // n, c, height, width
+using Strides = std::tuple<ptrdiff_t, ptrdiff_t, ptrdiff_t>;  // of n, c and rows, in elements; columns have 1
+
+// ---- which instruction set runs
+
+std::vector<std::string> instruction_sets();           // that this machine has, the fastest first
+std::string instruction_set();                         // in use
+void use_instruction_set(const std::string& name);     // "" for the fastest
+
+// ---- the calls
+
+// A window, a border rule and the constants: what stays the same from call to call.
+struct Window {
+  Job job{};
+  Window(const std::vector<double>& taps, int border, double c1, double c2);
+};
+
+// Two batches of images of one shape.
+struct Images {
+  Shape shape;
+  Address x;
+  Strides x_strides;
+  Address y;
+  Strides y_strides;
+  bool bytes;
+};
+
+// Writes per plane the means of SSIM and contrast·structure to means[planes][2]; where the address is not 0, also the
+// mean of |x − y| to l1[planes], and the maps.
+void forward(const Window&, const Images&, int threads, Address means, Address l1, Address ssim_map, Address cs_map);
+
+// Which scalar is differentiated: Σ over planes of scales · (mean of SSIM, mean of contrast·structure), plus
+// l1_scale · Σ |x − y|. The scales are the same for all planes, or (not 0) at an address of [planes][2], or (not 0)
+// maps that belong to the maps instead of the means.
+struct Upstream {
+  float ssim = 0, cs = 0, l1 = 0;
+  Address scales = 0, ssim_map = 0, cs_map = 0;
+};
+
+// Writes the gradient to gx and, where the address is not 0, gy; and in the same pass what `forward` writes.
+void gradient(const Window&, const Images&, int threads, const Upstream&, Address means, Address l1, Address gx,
+              Address gy);
+
+// gradient[plane] *= upstream[plane][column] / made_with. False, and nothing done, where another column of `upstream`
+// is not zero: then the gradient is not a multiple of the one that was made.
+bool rescale(Address gradient, int planes, ptrdiff_t pixels, Address upstream, int columns, int column,
+             float made_with, int threads);
+
+enum class HalvingRule : int { Symmetric, Zero, Replicate, Floor };
+
+// The means of a pyramid: contrast·structure of each scale but the last, SSIM of that one, to means[planes][levels].
+// With gradients wanted, addresses of one buffer a scale, each as large as that scale's images: they receive the
+// gradients of the scale's own means. `coarser` in the sense of HalvingRule.
+void pyramid(const Window&, const Window& last, const Images&, int halving, int levels, int threads, Address means,
+             const std::vector<Address>& gx, const std::vector<Address>& gy);
+
+// Adds those up, times upstream[planes][levels], into the finest one.
+void collapse(const Shape&, int halving, const std::vector<Address>& gradients, Address upstream, int threads);
+
+// The shape of the next coarser scale.
+std::tuple<int, int> halved_shape(int height, int width, int halving);
+
+}  // namespace lookalike

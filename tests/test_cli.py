@@ -1,0 +1,436 @@
+"""The commands, as a shell runs them: what they print, their exit codes, and never a traceback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from lookalike import __version__, images, registry, signature
+from lookalike.cli.main import main
+from lookalike.conventions import CONVENTIONS
+from lookalike.metric import PROMISES
+
+BROKEN_LOSS = """
+import torch
+
+class Backwards(torch.nn.Module):
+    def forward(self, x, y):
+        return (x - 2 * y).abs().mean()
+
+class Fine(torch.nn.Module):
+    def forward(self, x, y):
+        return (x - y).square().mean()
+"""
+
+
+def run(*arguments: str | Path, cwd: Path | None = None, stdin: Any = None) -> subprocess.CompletedProcess[str]:
+    """One command in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lookalike", *map(str, arguments)], cwd=cwd, stdin=stdin, env=environment,
+        capture_output=True, text=True, timeout=300, encoding="utf-8",
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def refused(*arguments: str | Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a command says when it will not run; in this process, which is quicker."""
+    assert main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    [line] = said.err.splitlines()
+    assert line.startswith("lookalike: ")
+    return line.removeprefix("lookalike: ")
+
+
+def printed_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> Any:
+    assert main([*map(str, arguments), "--json"]) == code
+    said = capsys.readouterr()
+    assert said.err == ""
+    return json.loads(said.out)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A photograph and its noisy copy: reference first."""
+    folder = tmp_path_factory.mktemp("pair")
+    y = data.astronaut()[20:220, 140:340]
+    noise = np.random.default_rng(0).normal(0, 20, y.shape)
+    paths = folder / "reference.png", folder / "judged.png"
+    for path, image in zip(paths, (y, np.clip(y + noise, 0, 255).astype(np.uint8)), strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+@pytest.fixture
+def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "strangers_losses.py").write_text(BROKEN_LOSS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# The commands as such
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = (
+        "import sys\n"
+        "from lookalike.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print(*{'torch', 'numpy', 'PIL', 'scipy', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split() == []
+    for verb in ("score", "ruler", "metrics", "audit", "study"):
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["score", "ruler", "metrics", "audit", "study"])
+def test_every_verb_explains_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert f"usage: lookalike {verb}" in said
+    if verb in ("score", "ruler"):
+        assert said.index("REFERENCE") < said.index("JUDGED")
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"lookalike {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["scor"], ["score"], ["score", "a.png"], ["score", "a.png", "b.png", "--nonsense"], ["metrics", "extra"],
+     ["score", "a.png", "b.png", "--data-range", "wide"], ["ruler", "a.png", "b.png", "--metric", "psnr"]],
+)  # fmt: skip
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err
+
+
+def test_wrong_usage_in_a_process() -> None:
+    done = run("scor")
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "lookalike", "metrics", "--conventions", "--json"], stdout=pipe, env=environment,
+            stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_is_one_line() -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lookalike", "metrics", "--conventions"], stdout=full, env=environment,
+            stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_interrupted_is_130(tmp_path: Path) -> None:
+    (tmp_path / "slow_loss.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "audit", "slow_loss:Loss"], cwd=tmp_path, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == ""
+
+
+# score
+
+
+def test_score_prints_a_row_a_metric(pair: tuple[Path, Path]) -> None:
+    done = run("score", *pair)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[2:]}
+    assert list(rows) == registry.cheap()
+    for name, line in rows.items():
+        facts = registry.metric_class(name).facts
+        words = line.split()
+        assert float(words[1]) is not None
+        assert facts.better in words
+        assert signature.read(words[-1])[0] == name
+    assert " dB " in rows["psnr"]
+
+
+def test_score_as_json(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    found = printed_json(capsys, "score", *pair, "-m", "ssim", "ms_ssim", "cw_ssim")
+    assert (found["reference"], found["judged"]) == tuple(map(str, pair))
+    assert [row["metric"] for row in found["scores"]] == ["ssim", "ms_ssim", "cw_ssim"]
+    for row in found["scores"]:
+        assert 0 < row["value"] < 1
+        assert row["better"] == "higher"
+        assert signature.read(row["signature"])[1]["range"] == "255"
+
+
+def test_score_takes_conventions_and_ranges(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [row] = printed_json(capsys, "score", *pair, "-m", "ssim", "--convention", "scikit-image")["scores"]
+    from skimage.metrics import structural_similarity
+
+    theirs = structural_similarity(*(np.asarray(Image.open(path)) for path in pair), channel_axis=2)
+    assert row["value"] == pytest.approx(theirs, abs=1e-5)
+    files = []
+    for path in pair:
+        files.append(tmp_path / f"{path.stem}.tif")
+        Image.fromarray(np.asarray(Image.open(path).convert("L"), np.float32) / 127.5 - 1).save(files[-1])
+    assert "pass data_range=(-1, 1)" in refused("score", *files, capsys=capsys)
+    [row] = printed_json(capsys, "score", *files, "-m", "ssim", "--data-range", "-1", "1")["scores"]
+    assert "|range:-1..1|" in row["signature"]
+    assert "one number or two" in refused("score", *pair, "--data-range", "1", "2", "3", capsys=capsys)
+
+
+def test_score_shows_a_dash_and_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = tmp_path / "small.png"
+    Image.fromarray(data.camera()[:40, :40]).save(small)
+    assert main(["score", str(small), str(small)]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ms_ssim ")]
+    assert "—" in line
+    assert "at least 161 px" in line
+    assert "at least 161 px" in refused("score", small, small, "-m", "ms_ssim", capsys=capsys)
+    rows = printed_json(capsys, "score", small, small)["scores"]
+    assert {row["metric"] for row in rows if row["value"] is None} >= {"ms_ssim"}
+
+
+def test_score_writes_a_map(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "map [1].png"
+    assert main(["score", *map(str, pair), "--map", str(target)]) == 0
+    assert f"{target}: ssim map, 190x190 px, red -1, black 0, white 1" in capsys.readouterr().out
+    assert images.load(target).shape == (190, 190, 3)
+    found = printed_json(capsys, "score", *pair, "-m", "l1", "--map", target)
+    assert found["map"]["file"] == str(target)
+    assert (found["map"]["low"], found["map"]["high"]) == (0, 1)
+    assert images.load(target).shape == (200, 200)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map [1].png"]
+    several = refused("score", *pair, "-m", "l1", "ssim", "--map", target, capsys=capsys)
+    assert "--map draws one metric" in several
+    assert "psnr: has no map" in refused("score", *pair, "-m", "psnr", "--map", target, capsys=capsys)
+
+
+def test_score_refuses_what_it_cannot_read(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("no image\n")
+    assert refused("score", text, pair[1], capsys=capsys).startswith(f"{text}: not an image")
+    assert refused("score", pair[0], tmp_path / "no\nsuch.png", capsys=capsys).endswith("such.png: no such file")
+    assert refused("score", tmp_path, pair[1], capsys=capsys) == f"{tmp_path}: is a folder"
+    assert "did you mean 'ssim'?" in refused("score", *pair, "-m", "simm", capsys=capsys)
+    assert "did you mean 'kornia-same'?" in refused("score", *pair, "--convention", "kornia", capsys=capsys)
+    assert "'warp' cannot be used here" in refused("score", *pair, "--device", "warp", capsys=capsys)
+    Image.open(pair[1]).crop((0, 0, 100, 90)).save(tmp_path / "crop.png")
+    sizes = refused("score", pair[0], tmp_path / "crop.png", capsys=capsys)
+    assert "the image judged is 100x90 px, the reference 200x200 px" in sizes
+
+
+def test_score_names_the_option_for_transparency(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = Image.open(pair[1]).convert("RGBA")
+    image.putpixel((3, 3), (0, 0, 0, 0))
+    image.save(tmp_path / "a.png")
+    assert "--alpha" in refused("score", pair[0], tmp_path / "a.png", capsys=capsys)
+    assert printed_json(capsys, "score", pair[0], tmp_path / "a.png", "-m", "l1", "--alpha", "white")
+
+
+def test_unreadable_input_in_a_process(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(pair[0].read_bytes()[:5000])
+    done = run("score", pair[0], truncated, "--json")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"lookalike: {truncated}: truncated or damaged")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
+def test_names_that_are_not_text_are_shown_escaped(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    name = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    name.write_bytes(pair[1].read_bytes())
+    done = run("score", pair[0], name, "-m", "l1", "--json")
+    assert done.returncode == 0
+    assert os.fsencode(json.loads(done.stdout)["judged"]) == os.fsencode(name)
+    name.unlink()
+    done = run("score", pair[0], name)
+    assert done.returncode == 2
+    assert "\\udcff.png: no such file" in done.stderr
+
+
+# ruler
+
+
+def test_ruler_prints_a_row_a_convention(pair: tuple[Path, Path]) -> None:
+    done = run("ruler", *pair)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:-1]] == list(CONVENTIONS)
+    assert all("ssim|win:" in line and CONVENTIONS[line.split()[0]].source in line for line in lines[2:-1])
+    assert lines[-1].startswith(f"{len(CONVENTIONS)} conventions from ")
+
+
+def test_ruler_names_the_convention_of_a_number(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    readings = {row["convention"]: row["value"] for row in printed_json(capsys, "ruler", *pair)["readings"]}
+    number = f"{readings['sewar']:.4f}"
+    found = printed_json(capsys, "ruler", *pair, "--is", number)
+    assert (found["is"], found["conventions"]) == (number, ["sewar"])
+    done = run("ruler", *pair, "--is", number)
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["sewar"]
+
+
+def test_ruler_is_1_when_no_convention_gives_the_number(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run("ruler", *pair, "--is", "0.99990")
+    assert done.returncode == 1
+    assert done.stdout.startswith("no convention gives ssim 0.99990; nearest are\n")
+    assert printed_json(capsys, "ruler", *pair, "--is", "-0.5000", code=1)["conventions"] == []
+    assert "takes a number as it was printed" in refused("ruler", *pair, "--is", "high", capsys=capsys)
+
+
+def test_ruler_of_multi_scale_declines_by_row(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ruler", *map(str, pair), "--metric", "ms_ssim"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "has no MS-SSIM" in rows["scikit-image"]
+    assert "—" in rows["scikit-image"]
+    assert "ms_ssim|win:" in rows["pytorch-msssim"]
+    number = printed_json(capsys, "ruler", *pair, "--metric", "ms_ssim")["readings"][0]["value"]
+    found = printed_json(capsys, "ruler", *pair, "--metric", "ms_ssim", "--is", f"{number:.5f}")
+    assert "wang2004" in found["conventions"]
+
+
+# metrics
+
+
+def test_metrics_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    done = run("metrics")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == registry.catalog()
+    rows = printed_json(capsys, "metrics")
+    assert [row["name"] for row in rows] == registry.catalog()
+    for row in rows:
+        facts = registry.metric_class(row["name"]).facts
+        assert [float(end) for end in row["range"]] == list(facts.range)
+        assert (row["better"], row["min_side"], row["paper"]) == (facts.better, facts.min_side, facts.paper)
+
+
+def test_metrics_lists_the_conventions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics", "--conventions"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    for line, convention in zip(lines, CONVENTIONS.values(), strict=True):
+        assert line.split()[0] == convention.name
+        assert convention.source in line
+        assert line.rstrip().endswith(convention.proof)
+    assert [row["name"] for row in printed_json(capsys, "metrics", "--conventions")] == list(CONVENTIONS)
+
+
+# audit
+
+
+def verdicts(findings: Sequence[dict[str, str]]) -> dict[str, str]:
+    return {finding["promise"]: finding["verdict"] for finding in findings}
+
+
+def test_audit_of_our_own_keeps_its_promises() -> None:
+    done = run("audit", "l2")
+    assert done.returncode == 0, done.stdout
+    assert [line.split()[1] for line in done.stdout.splitlines()[2:-1]] == list(PROMISES)
+    assert done.stdout.splitlines()[-1] == f"0 of {len(PROMISES)} promises broken"
+
+
+def test_audit_of_a_loss_of_this_folder_finds_what_breaks(strangers: Path) -> None:
+    done = run("audit", "strangers_losses:Backwards", "--promises", "symmetric", "pure", cwd=strangers)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    rows = {line.split()[1]: line.split()[2] for line in done.stdout.splitlines()[2:-1]}
+    assert rows == {"symmetric": "broken", "pure": "kept"}
+    assert done.stdout.splitlines()[-1] == "1 of 2 promises broken"
+
+
+def test_audit_of_several_is_one_table(
+    strangers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    asked = ["l1", "strangers_losses:Backwards", "strangers_losses:Fine"]
+    arguments = ["audit", *asked, "--promises", "symmetric", "gradcheck"]
+    found = printed_json(capsys, *arguments, code=1)
+    assert list(found) == asked
+    assert verdicts(found["strangers_losses:Backwards"])["symmetric"] == "broken"
+    assert verdicts(found["strangers_losses:Fine"]) == {"symmetric": "kept", "gradcheck": "kept"}
+    assert main(arguments) == 1
+    said = capsys.readouterr().out
+    assert "✓ kept" in said
+    assert said.rstrip().endswith("of 6 promises broken")
+
+
+def test_audit_refuses_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot import 'no_such_module'" in refused("audit", "no_such_module:Loss", capsys=capsys)
+    assert "did you mean 'ssim'?" in refused("audit", "sim", capsys=capsys)
+    assert "no promise is called 'kept'" in refused("audit", "l1", "--promises", "kept", capsys=capsys)
+
+
+# study
+
+
+def test_study_writes_its_page(tmp_path: Path) -> None:
+    photograph = tmp_path / "my photo.png"
+    Image.fromarray(data.astronaut()[20:84, 180:244]).save(photograph)
+    done = run("study", photograph, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.rstrip().endswith(str(tmp_path / "out" / "index.html"))
+    assert "my photo.png, 64x64 RGB" in done.stdout
+    for name in ("index.html", "scores.json", "scores.csv"):
+        assert (tmp_path / "out" / name).stat().st_size > 0
+
+
+def test_study_refuses_what_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing.png"
+    assert refused("study", missing, "--out", tmp_path / "out", capsys=capsys) == f"{missing}: no such file"
+    assert "cannot be used here" in refused("study", "--device", "warp", capsys=capsys)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,157 @@
+"""One pair under every convention, and which convention a number is."""
+
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from lookalike import registry, ruler
+from lookalike.conventions import CONVENTIONS
+from lookalike.ruler import Reading
+
+# Programs that compute the same number; every other pair of conventions differs on a colour photograph of 512 px
+SAME = (
+    {"wang2004", "scikit-image-gaussian", "tensorflow", "keras", "pytorch-msssim", "piqa", "torchmetrics-1.4.1",
+     "kornia-valid", "fused-ssim-valid", "pyiqa-colour"},
+    {"torchmetrics", "kornia-same"},
+    {"scikit-image", "fast-ssim"},
+    {"wang-msssim", "pyiqa-y"},
+)  # fmt: skip
+
+
+def noisy(image: np.ndarray, sigma: float = 20.0) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, sigma, image.shape)
+    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    return data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def readings(photograph: np.ndarray) -> list[Reading]:
+    return ruler.run(noisy(photograph), photograph)
+
+
+def values(readings: list[Reading]) -> dict[str, float]:
+    return {one.convention: one.value for one in readings if one.value is not None}
+
+
+def test_every_convention_has_a_row(readings: list[Reading]) -> None:
+    assert [one.convention for one in readings] == list(CONVENTIONS)
+    for one in readings:
+        assert one.value is not None, one.reason
+        assert one.reason == ""
+        assert one.signature.startswith("ssim|")
+        assert "|range:255|" in one.signature
+        convention = CONVENTIONS[one.convention]
+        assert (one.source, one.proof) == (convention.source, convention.proof)
+
+
+def test_conventions_are_as_far_apart_as_they_are(readings: list[Reading]) -> None:
+    found = values(readings)
+    assert all(len(group & set(found)) == len(group) for group in SAME)
+    groups = [*SAME, *({name} for name in found if not any(name in group for group in SAME))]
+    for group in groups:
+        least, most = min(found[name] for name in group), max(found[name] for name in group)
+        assert most - least < 1e-4, group
+    middles = sorted(np.median([found[name] for name in group]) for group in groups)
+    assert min(later - earlier for earlier, later in pairwise(middles)) > 2e-4
+
+
+def test_readings_are_the_metric_itself_in_float64(photograph: np.ndarray, readings: list[Reading]) -> None:
+    x, y = (torch.from_numpy(image).permute(2, 0, 1)[None].double() for image in (noisy(photograph), photograph))
+    for name in ("wang2004", "piq", "sewar"):
+        wanted = float(registry.get("ssim", data_range=255, convention=name)(x, y))
+        assert values(readings)[name] == pytest.approx(wanted, abs=1e-12)
+
+
+def test_every_convention_is_symmetric(photograph: np.ndarray) -> None:
+    y = photograph[:100, 150:250]
+    x = noisy(y)
+    assert values(ruler.run(y, x)) == pytest.approx(values(ruler.run(x, y)), abs=1e-12)
+
+
+def test_scikit_image_itself_is_found(photograph: np.ndarray, readings: list[Reading]) -> None:
+    from skimage.metrics import structural_similarity
+
+    theirs = float(np.asarray(structural_similarity(photograph, noisy(photograph), channel_axis=2)))
+    assert [one.convention for one in ruler.giving(readings, f"{theirs:.4f}")] == ["scikit-image", "fast-ssim"]
+    assert "scikit-image" in [one.convention for one in ruler.giving(readings, repr(theirs))]
+
+
+def test_multi_scale_declines_where_a_program_has_none(photograph: np.ndarray) -> None:
+    y = photograph[:192, 150:342]
+    found = {one.convention: one for one in ruler.run(noisy(y), y, "ms_ssim")}
+    assert list(found) == list(CONVENTIONS)
+    for name, convention in CONVENTIONS.items():
+        assert (found[name].value is None) == (not convention.ms)
+        assert ("has no MS-SSIM" in found[name].reason) == (not convention.ms)
+        assert found[name].signature.startswith("ms_ssim|") == convention.ms
+
+
+def test_small_images_decline_by_row() -> None:
+    y = data.camera()[100:170, 200:270]
+    found = {one.convention: one for one in ruler.run(noisy(y), y, "ms_ssim")}
+    assert all(one.value is None for one in found.values())
+    assert "at least 161 px a side, got 70x70" in found["pytorch-msssim"].reason
+    assert found["pytorch-msssim"].signature
+    assert ruler.summary(list(found.values())) == f"{len(CONVENTIONS)} declined"
+    tiny = {one.convention: one.value for one in ruler.run(noisy(y)[:8, :8], y[:8, :8])}
+    assert tiny["wang2004"] is None
+    assert tiny["scikit-image"] is not None
+
+
+def test_input_errors_are_errors_and_no_rows() -> None:
+    y = data.camera()
+    with pytest.raises(ValueError, match="crop or resize"):
+        ruler.run(y[:64, :64], y[:64, :65])
+    with pytest.raises(ValueError, match=r"ruler: x holds values outside.*pass data_range=255"):
+        ruler.run(y / 1.0, y / 1.0)
+    with pytest.raises(TypeError, match=r"ruler: x is torch\.int64"):
+        ruler.run(torch.zeros(1, 16, 16).long(), torch.zeros(1, 16, 16).long())
+    with pytest.raises(ValueError, match=r"psnr has no conventions; .*ssim"):
+        ruler.run(y, y, "psnr")
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "half"),
+    [("0.7719", 0.7719, 5e-5), ("0.7720", 0.772, 5e-5), (" .5 ", 0.5, 0.05), ("-0.12", -0.12, 5e-3),
+     ("1", 1.0, 0.5), ("7.719e-1", 0.7719, 5e-5), ("+0.80", 0.8, 5e-3)],
+)  # fmt: skip
+def test_digits_say_how_far_a_number_was_rounded(text: str, number: float, half: float) -> None:
+    assert ruler.printed(text) == (number, pytest.approx(half))
+
+
+@pytest.mark.parametrize("text", ["", "nan", "inf", "0,7719", "ssim", "0x1", "sNaN"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="ruler: --is takes a"):
+        ruler.printed(text)
+
+
+def reading(value: float | None) -> Reading:
+    return Reading(convention=str(value), source="", proof="", value=value, signature="")
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [("0.77", ["0.765", "0.7719", "0.775"]), ("0.772", ["0.7719"]), ("0.7719", ["0.7719"]), ("0.7720", []),
+     ("0.77190049", ["0.7719"]), ("0.771902", [])],
+)  # fmt: skip
+def test_a_number_is_given_within_its_digits(text: str, given: list[str]) -> None:
+    among = [reading(value) for value in (0.7649, 0.765, 0.7719, 0.775, 0.7751, None)]
+    assert [one.convention for one in ruler.giving(among, text)] == given
+
+
+def test_the_nearest_are_named_closest_first() -> None:
+    among = [reading(value) for value in (0.1, None, 0.5, 0.4, 0.9)]
+    assert [one.value for one in ruler.nearest(among, "0.46", 2)] == [0.5, 0.4]
+    assert [one.value for one in ruler.nearest(among, "0.89")] == [0.9, 0.5, 0.4]
+
+
+def test_a_reading_is_data() -> None:
+    assert dataclasses.asdict(reading(0.5))["value"] == 0.5

@@ -1,0 +1,482 @@
+"""The gate of the compiled SSIM kernels: values and gradients against the float64 reference."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lookalike.ops._kernels import Op, use_kernels
+from lookalike.ops.ssim import cpu, l1, reference
+from lookalike.ops.window import gaussian, uniform
+
+pytestmark = pytest.mark.skipif(cpu._cpu is None, reason=cpu._absence)
+
+CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
+GAUSS = gaussian(11, 1.5)
+WINDOWS = {
+    "gauss11": GAUSS, "uniform7": uniform(7), "uniform11": uniform(11), "gauss7": gaussian(7, 1.5), "one": (1.0,),
+    "gauss33": gaussian(33, 5.0),
+}  # fmt: skip
+BORDERS = ("valid", "reflect", "symmetric", "zero")
+SHAPES = [(1, 1, 11, 11), (2, 3, 37, 53), (1, 2, 64, 64), (1, 1, 100, 17), (1, 1, 33, 130), (1, 1, 40, 1100)]
+
+means = Op(reference.means, cpu.means_kernel)
+maps = Op(reference.maps, cpu.maps_kernel)
+pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
+l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
+
+
+@pytest.fixture(params=cpu._cpu.instruction_sets() if cpu._cpu else [])
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = cpu._cpu.instruction_set()
+    cpu._cpu.use_instruction_set(request.param)
+    yield request.param
+    cpu._cpu.use_instruction_set(before)
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def nan_in_fresh_memory() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)  # torch.empty then is full of NaN
+    assert torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def images(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(shape, generator=generator)
+    return x, (x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1)
+
+
+def wide(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return x.double().requires_grad_(), y.double().requires_grad_()
+
+
+def with_gradients(
+    op: Any, x: Tensor, y: Tensor, upstream: Tensor, **options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    x, y = x.requires_grad_(), y.requires_grad_()
+    values = op(x, y, **options)
+    gx, gy = torch.autograd.grad((values * upstream.to(values.dtype)).sum(), (x, y))
+    return values.detach(), gx, gy
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    """The largest error over the largest value; NaN counts as infinite."""
+    error = ((found.double() - wanted).abs().max() / wanted.abs().max().clamp_min(1e-30)).item()
+    return error if error == error else float("inf")
+
+
+def fits(shape: tuple[int, ...], taps: tuple[float, ...], border: str) -> bool:
+    return min(shape[2:]) >= cpu._least_side(len(taps), border)
+
+
+CASES = [
+    (window, border, shape)
+    for window, border, shape in itertools.product(WINDOWS, BORDERS, SHAPES)
+    if fits(shape, WINDOWS[window], border) and (window in ("gauss11", "uniform7") or shape == (2, 3, 37, 53))
+]
+
+
+@pytest.mark.usefixtures("nan_in_fresh_memory")
+@pytest.mark.parametrize(("window", "border", "shape"), CASES)
+def test_means(window: str, border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
+    options = {"taps": WINDOWS[window], "border": border, "unbias": 1.01, **CONSTANTS}
+    x, y = images(*shape)
+    assert not cpu.means_kernel.refuses(x, y, **options)
+    upstream = torch.randn(*shape[:2], 2)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, **options)
+    assert (means(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
+    values, gx, gy = with_gradients(means, x, y, upstream, **options)
+    assert (values - wanted).abs().max() <= cpu.TOLERANCE
+    assert relative(gx, gx_wanted) <= 1e-4
+    assert relative(gy, gy_wanted) <= 1e-4
+
+
+@pytest.mark.usefixtures("nan_in_fresh_memory")
+@pytest.mark.parametrize(("window", "border", "shape"), CASES)
+def test_maps(window: str, border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
+    options = {"taps": WINDOWS[window], "border": border, "unbias": 1.01, **CONSTANTS}
+    x, y = images(*shape)
+    upstream = torch.randn(reference.maps(x, y, **options).shape)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.maps, *wide(x, y), upstream, **options)
+    values, gx, gy = with_gradients(maps, x, y, upstream, **options)
+    assert (values - wanted).abs().max() <= cpu.maps_kernel.tolerance
+    assert relative(gx, gx_wanted) <= 1e-4
+    assert relative(gy, gy_wanted) <= 1e-4
+
+
+@pytest.mark.parametrize("halving", ["symmetric", "zero", "replicate", "floor"])
+@pytest.mark.parametrize("shape", [(2, 3, 48, 80), (1, 2, 53, 44), (1, 1, 45, 61), (1, 1, 44, 45)])
+@pytest.mark.parametrize("last_border", [None, "reflect"])
+def test_pyramid(halving: Any, shape: tuple[int, ...], last_border: Any, instruction_set: str) -> None:
+    options = {"taps": GAUSS, "levels": 3, "halving": halving, "last_border": last_border, **CONSTANTS}
+    x, y = images(*shape)
+    assert not cpu.pyramid_kernel.refuses(x, y, **options)
+    upstream = torch.randn(*shape[:2], 3)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.pyramid, *wide(x, y), upstream, **options)
+    assert (pyramid(x, y, **options) - wanted).abs().max() <= 2e-6
+    values, gx, gy = with_gradients(pyramid, x, y, upstream, **options)
+    assert (values - wanted).abs().max() <= 2e-6
+    assert relative(gx, gx_wanted) <= 1e-4
+    assert relative(gy, gy_wanted) <= 1e-4
+
+
+@pytest.mark.usefixtures("nan_in_fresh_memory")
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_l1_ssim(border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
+    options = {"taps": GAUSS, "border": border, "share": 0.3, **CONSTANTS}
+    x, y = images(*shape)
+    y[..., 3:9] = x[..., 3:9]  # where they are equal, L1 has the gradient 0
+    upstream = torch.randn(shape[:2])
+    wanted, gx_wanted, gy_wanted = with_gradients(l1.l1_ssim, *wide(x, y), upstream, **options)
+    assert (l1_ssim(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
+    values, gx, gy = with_gradients(l1_ssim, x, y, upstream, **options)
+    assert (values - wanted).abs().max() <= cpu.TOLERANCE
+    assert relative(gx, gx_wanted) <= 1e-4
+    assert relative(gy, gy_wanted) <= 1e-4
+    x, y = ((image.detach() * 255).byte() for image in (x, y))
+    wanted = l1.l1_ssim(x.double() / 255, y.double() / 255, **options)
+    assert (l1_ssim(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("border", BORDERS)
+def test_bytes(window: str, border: Any, instruction_set: str) -> None:
+    options = {"taps": WINDOWS[window], "border": border, "unbias": 49 / 48, **CONSTANTS}
+    x, y = ((image * 255).byte() for image in images(2, 3, 53, 70))
+    wanted = reference.means(x.double() / 255, y.double() / 255, **options)
+    assert (means(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
+    if not cpu.pyramid_kernel.refuses(x, y, levels=2, **options):
+        wanted = reference.pyramid(x.double() / 255, y.double() / 255, levels=2, **options)
+        assert (pyramid(x, y, levels=2, **options) - wanted).abs().max() <= cpu.TOLERANCE
+
+
+def stress() -> dict[str, tuple[Tensor, Tensor]]:
+    """Pairs at which float32 formulations of SSIM lose digits."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noise() -> Tensor:
+        return torch.randn(1, 1, 256, 256, generator=generator)
+
+    def pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        x = x.clamp(0, 1)
+        return x, (x + sigma * noise()).clamp(0, 1)
+
+    flat = torch.ones(1, 1, 256, 256)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 1, 16, 16, generator=generator), 256, mode="bicubic")
+    texture = smooth.clamp(0, 1)
+    return {
+        "texture": pair(texture + 0.05 * noise(), 0.05),
+        "flat, noise 1e-3": pair(0.9 + 1e-3 * noise(), 1e-3),
+        "flat, noise 1e-5": pair(0.9 + 1e-5 * noise(), 1e-5),
+        "grey, noise 1e-3": pair(0.5 + 1e-3 * noise(), 1e-3),
+        "constant": (0.30 * flat, 0.31 * flat),
+        "ramp": pair(torch.linspace(0, 1, 256).expand(1, 1, 256, 256), 2e-3),
+        "identical": (texture, texture.clone()),
+        "white": (flat, 0.999 * flat),
+        "far offset": (0.25 + 1e-3 * noise(), 0.75 + 1e-3 * noise()),
+    }
+
+
+@pytest.mark.parametrize("case", stress())
+def test_stress(case: str, instruction_set: str) -> None:
+    x, y = stress()[case]
+    upstream = torch.tensor([1.0, 0.0])
+    options = {"taps": GAUSS, **CONSTANTS}
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, **options)
+    values, gx, gy = with_gradients(means, x, y, upstream, **options)
+    assert (values[..., 0] - wanted[..., 0]).abs().max() <= 1e-6
+    assert (means(x, y, **options)[..., 0] - wanted[..., 0]).abs().max() <= 1e-6
+    if case == "identical":
+        assert (values == 1).all()
+        assert (means(x, y, **options) == 1).all()
+        assert max(gx.abs().max(), gy.abs().max()) <= 1e-9
+    else:
+        assert relative(gx, gx_wanted) <= 1e-4
+        assert relative(gy, gy_wanted) <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "layout",
+    {
+        "channels last": lambda t: t.contiguous(memory_format=torch.channels_last),
+        "transposed": lambda t: t.transpose(2, 3).contiguous().transpose(2, 3),
+        "crop of a larger image": lambda t: torch.nn.functional.pad(t, (3, 5, 2, 1))[..., 2:-1, 3:-5],
+        "every second image": lambda t: t.repeat_interleave(2, 0)[::2],
+        "expanded": lambda t: t[:1].expand_as(t),
+    }.items(),
+    ids=lambda layout: layout[0],
+)
+def test_layouts(layout: tuple[str, Any], instruction_set: str) -> None:
+    x, y = images(2, 3, 37, 53)
+    options = {"taps": GAUSS, **CONSTANTS}
+    upstream = torch.randn(2, 3, 2)
+    x, y = layout[1](x), layout[1](y)
+    wanted = with_gradients(means, x.contiguous(), y.contiguous(), upstream, **options)
+    found = with_gradients(means, x.detach(), y.detach(), upstream, **options)
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_empty_batch() -> None:
+    x, y = (image.requires_grad_() for image in images(0, 3, 32, 32))
+    cases = (means, (0, 3, 2), {}), (maps, (2, 0, 3, 22, 22), {}), (pyramid, (0, 3, 2), {"levels": 2})
+    for op, shape, more in cases:
+        values = op(x, y, GAUSS, **CONSTANTS, **more)
+        assert values.shape == shape
+        values.sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == x.shape
+
+
+def test_one_gradient_only() -> None:
+    x, y = images(2, 3, 37, 53)
+    for op, more in ((means, {}), (pyramid, {"levels": 2})):
+        upstream = torch.randn(2, 3, 2)
+        _, gx, gy = with_gradients(op, x.clone(), y.clone(), upstream, taps=GAUSS, **CONSTANTS, **more)
+        alone = x.clone().requires_grad_()
+        (op(alone, y, GAUSS, **CONSTANTS, **more) * upstream).sum().backward()
+        assert alone.grad is not None
+        assert relative(alone.grad, gx.double()) <= 1e-6
+        alone = y.clone().requires_grad_()
+        (op(x, alone, GAUSS, **CONSTANTS, **more) * upstream).sum().backward()
+        assert alone.grad is not None
+        assert relative(alone.grad, gy.double()) <= 1e-6
+
+
+def test_one_tensor_twice() -> None:
+    x = images(1, 1, 32, 32)[0].requires_grad_()
+    for create_graph in (False, True):
+        [gradient] = torch.autograd.grad(means(x, x, GAUSS, **CONSTANTS).sum(), x, create_graph=create_graph)
+        assert gradient.abs().max() <= 1e-6
+
+
+def test_backward_twice() -> None:
+    x, y = images(2, 1, 40, 40)
+    x.requires_grad_()
+    for op, more in ((means, {}), (pyramid, {"levels": 2}), (l1_ssim, {})):
+        value = op(x, y, GAUSS, **CONSTANTS, **more)[0, 0].sum()
+        [first] = torch.autograd.grad(value, x, retain_graph=True)
+        [second] = torch.autograd.grad(value, x)
+        assert relative(second, first.double()) <= 1e-6
+
+
+@pytest.mark.parametrize("scale", [-0.5, 0.5, 3.0, 0.0])
+def test_common_losses(scale: float) -> None:
+    """Of −mean the gradient was made in the forward pass; every other loss only scales it."""
+    x, y = images(2, 1, 40, 40)
+    x.requires_grad_()
+    options = {"taps": GAUSS, **CONSTANTS}
+    [found] = torch.autograd.grad((scale * means(x, y, **options)[..., 0]).sum(), x)
+    [a, b] = wide(x, y)
+    [wanted] = torch.autograd.grad((scale * reference.means(a, b, **options)[..., 0]).sum(), a)
+    assert relative(found, wanted) <= (1e-5 if scale else 0)
+
+
+def test_nan_in_nan_out(instruction_set: str) -> None:
+    x, y = images(2, 1, 40, 64)
+    x[0, 0, 17, 30] = float("nan")
+    x.requires_grad_()
+    values = means(x, y, GAUSS, **CONSTANTS)
+    assert values[0].isnan().all()
+    assert values[1].isfinite().all()
+    values.sum().backward()
+    assert x.grad is not None
+    assert x.grad[0, 0, 17, 30].isnan()
+    assert x.grad[1].isfinite().all()
+    ssim = maps(x.detach(), y, GAUSS, **CONSTANTS)[0, 0, 0]
+    assert ssim[7:18, 20:31].isnan().all()
+    assert ssim[:7].isfinite().all()
+    assert ssim[:, 31:].isfinite().all()
+
+
+def everything(x: Tensor, y: Tensor) -> list[Tensor]:
+    results = [means(x, y, GAUSS, **CONSTANTS)]
+    for op, more in ((means, {}), (means, {"border": "reflect"}), (pyramid, {"levels": 2})):
+        results.extend(with_gradients(op, x.clone(), y.clone(), torch.ones(()), taps=GAUSS, **CONSTANTS, **more))
+    return results
+
+
+def test_same_bits_on_any_number_of_threads(threads: int, instruction_set: str) -> None:
+    for shape in ((1, 1, 301, 517), (3, 2, 120, 130), (1, 1, 150, 1500)):
+        x, y = images(*shape)
+        found = everything(x, y)
+        torch.set_num_threads(1)
+        wanted = everything(x, y)
+        torch.set_num_threads(threads)
+        assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_a_batch_equals_its_images(instruction_set: str) -> None:
+    x, y = images(3, 2, 61, 75)
+    whole = means(x, y, GAUSS, **CONSTANTS)
+    single = torch.cat([means(x[i : i + 1], y[i : i + 1], GAUSS, **CONSTANTS) for i in range(3)])
+    assert torch.equal(whole, single)
+    assert torch.equal(whole, means(y, x, GAUSS, **CONSTANTS))
+
+
+def test_second_derivatives_go_through_the_reference() -> None:
+    x, y = images(1, 1, 16, 18)
+    options = {"taps": gaussian(5, 1.5), **CONSTANTS}
+    for op, meaning, more in (
+        (means, reference.means, {}), (maps, reference.maps, {}), (pyramid, reference.pyramid, {"levels": 2}),
+        (l1_ssim, l1.l1_ssim, {}),
+    ):  # fmt: skip
+
+        def penalty(op: Any, x: Tensor, y: Tensor, *, more: dict[str, Any] = more) -> Tensor:
+            value = op(x, y, **options, **more)
+            [gradient] = torch.autograd.grad(value.square().sum(), x, create_graph=True)
+            return torch.autograd.grad(gradient.square().sum(), x)[0]
+
+        wanted = penalty(meaning, *wide(x, y))
+        assert relative(penalty(op, x.clone().requires_grad_(), y), wanted) <= 1e-3
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_compiles_whole(dynamic: bool) -> None:
+    x, y = images(1, 2, 48, 52)
+    for op, more in (
+        (means, {}),
+        (maps, {"border": "reflect"}),
+        (pyramid, {"levels": 2, "halving": "zero"}),
+        (l1_ssim, {}),
+    ):
+
+        def loss(x: Tensor, y: Tensor, op: Any = op, more: dict[str, Any] = more) -> Tensor:
+            return 1 - op(x, y, GAUSS, **CONSTANTS, **more).mean()
+
+        torch.compiler.reset()
+        compiled = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+        a, b = (x.clone().requires_grad_() for _ in range(2))
+        loss(a, y).backward()
+        compiled(b, y).backward()
+        assert a.grad is not None
+        assert b.grad is not None
+        assert relative(b.grad, a.grad.double()) <= 1e-6
+        assert torch.allclose(compiled(x, y), loss(x, y), rtol=0, atol=1e-7)
+
+
+def test_operators_pass_torchs_own_check() -> None:
+    x, y = (image.requires_grad_() for image in images(1, 2, 24, 26))
+    numbers = (*GAUSS, 1e-4, 9e-4, 1.0)
+    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(cpu._means_operator, (x, y, numbers, "valid"), test_utils=checks)
+    torch.library.opcheck(cpu._maps_operator, (x, y, numbers, "zero"), test_utils=checks)
+    torch.library.opcheck(cpu._mixture_operator, (x, y, (*numbers, 0.2), "valid"), test_utils=checks)
+    scales = (*numbers, 2.0), "valid valid zero"
+    torch.library.opcheck(cpu._pyramid_operator, (x, y, *scales), test_utils=checks)
+
+
+def test_what_is_declined_runs_on_the_reference() -> None:
+    x, y = images(1, 1, 32, 32)
+    lopsided = (0.5, 0.3, 0.2)
+    cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("float64", (x.double(), y.double(), GAUSS), {}),
+        ("taps", (x, y, lopsided), {}),
+        ("taps", (x, y, uniform(35)), {"border": "zero"}),
+        ("mask", (x, y, GAUSS), {"mask": torch.ones(1, 1, 32, 32)}),
+        ("shapes", (x[None], y[None], GAUSS), {}),
+    ]
+    for word, tensors, more in cases:
+        reasons = cpu.means_kernel.refuses(*tensors, **CONSTANTS, **more)
+        assert any(word in reason for reason in reasons)
+    assert not cpu.means_kernel.refuses(x, y, GAUSS, **CONSTANTS)
+    with use_kernels():
+        wanted = means(x, y, lopsided, **CONSTANTS)
+    assert torch.equal(means(x, y, lopsided, **CONSTANTS), wanted)
+    assert "smaller" in means.explain(x, y, uniform(33), **CONSTANTS)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_function_transforms_run_on_the_reference() -> None:
+    x, y = images(2, 1, 20, 20)
+
+    def score(x: Tensor, y: Tensor) -> Tensor:
+        return means(x[None], y[None], GAUSS, **CONSTANTS)[..., 0].sum()
+
+    gradient = torch.func.grad(score)(x[0], y[0])
+    _, wanted, _ = with_gradients(means, x, y, torch.tensor([1.0, 0.0]), taps=GAUSS, **CONSTANTS)
+    assert relative(gradient, wanted[0].double()) <= 1e-4
+    score_and_slope = torch.func.jvp(lambda x: score(x, y[0].detach()), (x[0].detach(),), (torch.ones(1, 20, 20),))
+    assert abs(float(score_and_slope[1]) - float(wanted[0].sum())) <= 1e-4
+
+
+def test_calls_from_several_threads() -> None:
+    pairs = [images(2, 1, 64 + 16 * i, 90, seed=i) for i in range(6)]
+    wanted = [everything(x, y) for x, y in pairs]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            found = pool.map(lambda pair: everything(*pair), pairs)
+            for a, b in zip(itertools.chain(*found), itertools.chain(*wanted), strict=True):
+                assert torch.equal(a, b)
+
+
+def test_releases_the_interpreter() -> None:
+    x, y = images(1, 3, 1500, 1500)
+    ticks: list[float] = []
+    done = threading.Event()
+
+    def work() -> None:
+        for _ in range(5):
+            means(x, y, GAUSS, **CONSTANTS)
+        done.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    while not done.is_set():
+        ticks.append(time.perf_counter())
+        time.sleep(0.0005)
+    worker.join()
+    assert len(ticks) > 5
+
+
+class _Scores(torch.utils.data.Dataset[Tensor]):
+    pairs = tuple(images(1, 1, 300, 300, seed=index) for index in range(4))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Tensor:
+        torch.set_num_threads(2)  # as a careless worker would
+        return means(*self.pairs[index], GAUSS, **CONSTANTS)
+
+
+def test_in_forked_workers() -> None:
+    dataset = _Scores()
+    wanted = torch.stack([dataset[i] for i in range(4)])  # torch's pool and ours have run before the fork
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=4, num_workers=2, multiprocessing_context="fork", timeout=60
+    )
+    [found] = list(loader)
+    assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("name", ["baseline", "", "nonsense"])
+def test_the_instruction_set_can_be_masked(name: str) -> None:
+    program = "from lookalike.ops.ssim import cpu; print(cpu._cpu.instruction_set() if cpu._cpu else cpu._absence)"
+    environment = {**os.environ, "LOOKALIKE_CPU_ISA": name}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    wanted = {"baseline": "baseline", "": cpu._cpu.instruction_sets()[0], "nonsense": "nonsense"}[name]
+    assert wanted in run.stdout
