@@ -11,7 +11,6 @@ library gets its natural layout and returns one number; "fb" is that number and 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -41,6 +40,7 @@ PEERS = ("frame-analytics", "pytorch-msssim", "piqa", "Fast-SSIM", "scikit-image
 GAUSS = gaussian(11, 1.5)
 CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
 BATCH, GREY, RGB, UHD = (16, 3, 256, 256), (1, 1, 1080, 1920), (1, 3, 1080, 1920), (1, 3, 2160, 3840)
+QUIET = 0.1  # share of the processors that others may use in a round that counts
 Call = Callable[[], Any]
 Score = Callable[[Tensor, Tensor], Any]
 Shape = tuple[int, ...]
@@ -225,31 +225,33 @@ def cases() -> dict[str, Callable[[str], Case]]:
 # ---- measuring
 
 
-def processor_times() -> tuple[float, float]:
-    """Seconds that all processors were busy, and that this process used."""
+def processor_times() -> tuple[float, float, float]:
+    """Seconds: of the clock, that all processors were busy, and that this process used."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     busy = sum(map(int, fields)) - int(fields[3]) - int(fields[4])
-    return busy / os.sysconf("SC_CLK_TCK"), time.process_time()
+    return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK"), time.process_time()
 
 
 def measure(case: Case, rounds: int) -> Result:
+    """Medians over the quietest rounds: up to three times as many are run while other processes disturb."""
     for call in [*case.calls.values()] * 2:
         call()
-    seconds: dict[str, list[float]] = {name: [] for name in case.calls}
-    busy, own, start = *processor_times(), time.perf_counter()
-    for _ in range(rounds):
+    taken: list[tuple[float, dict[str, float]]] = []  # foreign load of a round, milliseconds of each call
+    while len(taken) < 3 * rounds and sum(load < QUIET for load, _ in taken) < rounds:
+        start, busy, own = processor_times()
+        milliseconds = {}
         for name, call in case.calls.items():
-            gc.collect()
             before = time.perf_counter()
             call()
-            seconds[name].append(time.perf_counter() - before)
-    busy_now, own_now = processor_times()
-    wall = (time.perf_counter() - start) * (os.cpu_count() or 1)
-    median = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
-    least = {name: 1e3 * min(values) for name, values in seconds.items()}
+            milliseconds[name] = 1e3 * (time.perf_counter() - before)
+        end, busy_then, own_then = processor_times()
+        foreign = (busy_then - busy) - (own_then - own)
+        taken.append((max(0.0, foreign) / ((end - start) * (os.cpu_count() or 1)), milliseconds))
+    quietest = sorted(taken, key=lambda one: one[0])[:rounds]
+    median = {name: statistics.median(one[name] for _, one in quietest) for name in case.calls}
+    least = {name: min(one[name] for _, one in taken) for name in case.calls}
     ratio = {name: median[name] / median["ours"] for name in median if name != "ours"}
-    foreign = max(0.0, (busy_now - busy) - (own_now - own)) / wall
-    return Result(case.name, median, least, ratio, case.targets, foreign)
+    return Result(case.name, median, least, ratio, case.targets, statistics.fmean(load for load, _ in quietest))
 
 
 def microseconds(call: Call, repeat: int = 3000) -> float:

@@ -16,16 +16,20 @@ _MARKS = {"kept": "✓", "broken": "✗", "declined": show.DASH}
 
 def audit(
     *,
-    targets: Positional[Annotated[tuple[str, ...], arg(metavar="[NAME | PACKAGE.MODULE:CLASS ...]")]] = (),
-    promises: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = (),
+    targets: Positional[
+        Annotated[
+            tuple[str, ...],
+            arg(metavar="[NAME | PACKAGE.MODULE:CLASS ...]", help_behavior_hint="(default: the catalogue)"),
+        ]
+    ] = (),
+    promises: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: all)")] = (),
     json: bool = False,
 ) -> int:
     """Check the promises of metrics or losses, ours or anybody's; exit code 1 when one breaks.
 
     Args:
-        targets: names of the catalogue, or package.module:Class from here or any installed package. Default: the
-            catalogue.
-        promises: which promises; default all.
+        targets: names of the catalogue, or package.module:Class from here or any installed package.
+        promises: which promises.
         json: print JSON.
     """
     from lookalike import audit as room

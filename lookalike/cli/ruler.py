@@ -20,10 +20,10 @@ def ruler(
     judged: Annotated[Path, arg(metavar="JUDGED")],
     /,
     *,
-    is_: Annotated[str | None, arg(name="is", metavar="NUMBER")] = None,
+    is_: Annotated[str | None, arg(name="is", metavar="NUMBER", help_behavior_hint="")] = None,
     metric: Literal["ssim", "ms_ssim"] = "ssim",
-    data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH")] = (),
-    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black")] = None,
+    data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
+    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
     json: bool = False,
     device: str = "cpu",
 ) -> int:
@@ -35,7 +35,7 @@ def ruler(
         is_: a number as it was printed, such as 0.7719: name the conventions that give it; exit code 1 when none
             does.
         metric: of the SSIM family.
-        data_range: of float images, default 1; 8-bit and 16-bit images carry their own.
+        data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
         json: print JSON.
         device: that computes, such as cuda.

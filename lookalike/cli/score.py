@@ -15,11 +15,14 @@ def score(
     judged: Annotated[Path, arg(metavar="JUDGED")],
     /,
     *,
-    metrics: Annotated[tuple[str, ...], arg(aliases=["-m"], metavar="NAME [NAME ...]")] = (),
-    convention: Annotated[str | None, arg(metavar="NAME")] = None,
-    data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH")] = (),
-    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black")] = None,
-    map: Annotated[Path | None, arg(metavar="FILE.png")] = None,
+    metrics: Annotated[
+        tuple[str, ...],
+        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: all without learned weights)"),
+    ] = (),
+    convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: wang2004)")] = None,
+    data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
+    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
+    map: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="")] = None,
     json: bool = False,
     device: str = "cpu",
 ) -> int:
@@ -28,10 +31,9 @@ def score(
     Args:
         reference: the image that is right.
         judged: the image to be judged.
-        metrics: which metrics, named after the two images (see `lookalike metrics`). Default: all without learned
-            weights.
+        metrics: which metrics, named after the two images (see `lookalike metrics`).
         convention: which program's SSIM is meant (see `lookalike metrics --conventions`).
-        data_range: of float images, default 1; 8-bit and 16-bit images carry their own.
+        data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
         map: write where the images differ, by the one metric named or ssim, in fixed colours.
         json: print JSON.

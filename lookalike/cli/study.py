@@ -12,17 +12,22 @@ from lookalike.cli import show
 
 def study(
     *,
-    images: Positional[Annotated[tuple[Path, ...], arg(metavar="[IMAGE ...]")]] = (),
+    images: Positional[
+        Annotated[
+            tuple[Path, ...],
+            arg(metavar="[IMAGE ...]", help_behavior_hint="(default: a portrait that comes with scikit-image)"),
+        ]
+    ] = (),
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("study"),
-    paper: Annotated[Path | None, arg(metavar="FOLDER")] = None,
+    paper: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
     seed: int = 0,
-    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black")] = None,
+    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
     device: str = "cpu",
 ) -> int:
     """Distort photographs, score and map every picture, and write one self-contained page.
 
     Args:
-        images: photographs, RGB or grey, from 32 px. Default: a portrait that comes with scikit-image.
+        images: photographs, RGB or grey, from 32 px.
         out: the folder for index.html, scores.json, scores.csv and the pictures.
         paper: folder with the crops of Wang & Simoncelli 2005, figure 1 (fig1_a.png ... fig1_l.png), scored too.
         seed: of noise and of the overlays' places.
