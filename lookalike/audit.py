@@ -60,6 +60,7 @@ class Subject:
         side, channels: of the test images.
         facts: what it says of itself, None for strangers.
         rebuilt: makes the same metric for another data_range, where it takes one.
+        device: where the test images are.
     """
 
     name: str
@@ -72,6 +73,11 @@ class Subject:
     rebuilt: Callable[[Any], Callable[[Tensor, Tensor], Tensor]] | None = None
     declines: dict[str, str] = field(default_factory=dict)
     tolerates: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def picture(self, seed: int = 0) -> Tensor:
+        """A test image of the size and device that this metric takes, ``(1, c, side, side)``."""
+        return texture(self.side, self.channels, seed).to(self.device)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """The mean score of a batch, a scalar."""
@@ -82,8 +88,8 @@ class Subject:
         return score if self.better == "lower" else -score
 
 
-def subject_of(target: str | nn.Module) -> Subject:
-    """A metric by name, an object, or ``"package.module:Class"``, made ready for the audit.
+def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
+    """A metric by name, an object, or ``"package.module:Class"``, made ready for the audit on a device.
 
     Raises:
         ValueError: when it cannot be found, built without arguments, or called with two batches in [0, 1].
@@ -95,37 +101,41 @@ def subject_of(target: str | nn.Module) -> Subject:
     """
     if isinstance(target, str) and ":" not in target:
         kind = registry.metric_class(target)
-        return _our_own(kind(check="shapes"), lambda data_range: kind(check="shapes", data_range=data_range))
+        return _our_own(
+            kind(check="shapes").to(device),
+            lambda data_range: kind(check="shapes", data_range=data_range).to(device),
+            device,
+        )
     if isinstance(target, str):
-        built, rebuilt = _imported(target)
+        built, rebuilt = _imported(target, device)
         if isinstance(built, Metric):
-            return _our_own(built, rebuilt)
-        return _stranger(target.rsplit(":", 1)[1], built, rebuilt)
+            return _our_own(built, rebuilt, device)
+        return _stranger(target.rsplit(":", 1)[1], built, rebuilt, device)
     if isinstance(target, Metric):
-        return _our_own(target, None)
+        return _our_own(target, None, device)
     if not callable(target):
         raise TypeError(f"audit: needs something to call with two batches, got {type(target).__name__}")
-    return _stranger(type(target).__name__, target, None)
+    return _stranger(type(target).__name__, target, None, device)
 
 
-def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None) -> Subject:
+def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: str) -> Subject:
     channels = metric.channels[-1] if metric.channels else 3
     facts = metric.facts
     return Subject(
         facts.name, metric, facts.better, facts.identical, max(64, metric.min_side), channels, facts, rebuilt,
-        dict(facts.declines), dict(facts.tolerates),
+        dict(facts.declines), dict(facts.tolerates), device,
     )  # fmt: skip
 
 
-def _imported(path: str) -> tuple[Any, Callable[[Any], Any] | None]:
+def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]:
     """Build ``package.module:Class`` (or take a function), for data in [0, 1] where it can be told so."""
     module_name, _, name = path.partition(":")
     try:
         make: Any = getattr(import_module(module_name), name)
-    except ImportError as error:
-        raise ValueError(f"audit: cannot import {module_name!r} ({error})") from None
     except AttributeError:
         raise ValueError(f"audit: module {module_name!r} has no {name!r}") from None
+    except Exception as error:  # a stranger's module may fail in any way it likes
+        raise ValueError(f"audit: cannot import {module_name!r} ({type(error).__name__}: {error})") from None
     is_class: bool = isinstance(make, type)
     ours = isinstance(make, type) and issubclass(make, Metric)
     takes_range = "data_range" in _parameters(make)
@@ -135,7 +145,8 @@ def _imported(path: str) -> tuple[Any, Callable[[Any], Any] | None]:
         if not is_class:
             return partial(make, **options)
         try:
-            return make(**options, check="shapes") if ours else make(**options)
+            built = make(**options, check="shapes") if ours else make(**options)
+            return built.to(device) if isinstance(built, nn.Module) else built
         except TypeError as error:
             raise ValueError(
                 f"audit: cannot build {path} without arguments ({error}); name a function or class that can"
@@ -151,12 +162,12 @@ def _parameters(made: Any) -> tuple[str, ...]:
         return ()
 
 
-def _stranger(name: str, built: Any, rebuilt: Callable[[Any], Any] | None) -> Subject:
+def _stranger(name: str, built: Any, rebuilt: Callable[[Any], Any] | None, device: str) -> Subject:
     """Measure direction, best value and size on a texture and its noisy copy."""
     reasons = []
     for channels in (3, 1):
         for side in _SIDES:
-            y = texture(side, channels)
+            y = texture(side, channels).to(device)
             try:
                 with torch.no_grad():
                     best = float(built(y, y).mean())
@@ -165,16 +176,19 @@ def _stranger(name: str, built: Any, rebuilt: Callable[[Any], Any] | None) -> Su
                 reasons.append(f"{side} px, {channels} channels: {type(error).__name__}: {error}")
                 continue
             better = "higher" if best > noisy else "lower"
-            return Subject(name, built, better, best, side, channels, None, rebuilt)
+            return Subject(name, built, better, best, side, channels, None, rebuilt, device=device)
     raise ValueError(f"audit: {name} scores no pair of batches in [0, 1] ({reasons[0]})")
 
 
-def run(target: str | nn.Module | Subject, promises: Sequence[str] = PROMISES) -> list[Finding]:
+def run(
+    target: str | nn.Module | Subject, promises: Sequence[str] = PROMISES, *, device: str = "cpu"
+) -> list[Finding]:
     """Check the promises of a metric or loss.
 
     Args:
         target: a name of the catalogue, ``"package.module:Class"``, an object, or a `Subject`.
         promises: which ones, all by default.
+        device: where to compute, such as ``"cuda"``; a `Subject` brings its own.
 
     Returns:
         One `Finding` a promise, in order.
@@ -189,7 +203,7 @@ def run(target: str | nn.Module | Subject, promises: Sequence[str] = PROMISES) -
     unknown = [promise for promise in promises if promise not in PROMISES]
     if unknown:
         raise ValueError(f"audit: no promise is called {unknown[0]!r}; there are {', '.join(PROMISES)}")
-    subject = target if isinstance(target, Subject) else subject_of(target)
+    subject = target if isinstance(target, Subject) else subject_of(target, device)
     findings = []
     for promise in promises:
         if promise in subject.declines:
@@ -229,19 +243,19 @@ def texture(side: int, channels: int, seed: int = 0) -> Tensor:
 
 def distorted(y: Tensor, name: str, strength: float) -> Tensor:
     """One of `distortions.DISTORTIONS` applied to a batch of one."""
-    image = np.moveaxis(y[0].double().numpy(), 0, -1)
-    return torch.from_numpy(np.moveaxis(DISTORTIONS[name](image, strength), -1, 0)[None].copy()).to(y.dtype)
+    image = np.moveaxis(y[0].double().cpu().numpy(), 0, -1)
+    return torch.from_numpy(np.moveaxis(DISTORTIONS[name](image, strength), -1, 0)[None].copy()).to(y)
 
 
 def degenerate(subject: Subject) -> dict[str, tuple[Tensor, Tensor]]:
     """Pairs on which formulas divide by zero, take roots of zero, or cancel."""
-    side, channels = subject.side, subject.channels
-    y = texture(side, channels)
+    side = subject.side
+    y = subject.picture()
     grey, black = torch.full_like(y, 0.6), torch.zeros_like(y)
     point = black.clone()
     point[..., side // 2, side // 2] = 1.0
     least = subject.facts.min_side if subject.facts else side
-    tiny = texture(side, channels)[..., :least, :least]
+    tiny = y[..., :least, :least]
     return {
         "identical": (y, y.clone()),
         "black": (black, black.clone()),
@@ -274,7 +288,7 @@ def _range(subject: Subject) -> Iterator[str]:
     if subject.facts is None:
         return
     low, high = subject.facts.range
-    y = texture(subject.side, subject.channels)
+    y = subject.picture()
     pairs = degenerate(subject) | {
         name: (distorted(y, name, kind.strengths[-1]), y) for name, kind in DISTORTIONS.items()
     }
@@ -296,7 +310,7 @@ def _symmetric(subject: Subject) -> Iterator[str]:
 
 def _monotone(subject: Subject) -> Iterator[str]:
     """More of a distortion never scores better, and much of it scores worse than none."""
-    y = texture(subject.side, subject.channels)
+    y = subject.picture()
     for name, kind in DISTORTIONS.items():
         if name == "negative" or name in subject.tolerates:
             continue
@@ -311,7 +325,7 @@ def _monotone(subject: Subject) -> Iterator[str]:
 
 def _negative(subject: Subject) -> Iterator[str]:
     """A photographic negative never scores better than mild noise."""
-    y = texture(subject.side, subject.channels)
+    y = subject.picture()
     negative, noisy = float(subject(1 - y, y)), float(subject(distorted(y, "gaussian_noise", 0.02), y))
     if not subject.badness(negative) > subject.badness(noisy):
         yield f"negative {negative:.6g}, mild noise {noisy:.6g}"
@@ -319,7 +333,7 @@ def _negative(subject: Subject) -> Iterator[str]:
 
 def _batch(subject: Subject) -> Iterator[str]:
     """A batch scores as its images one by one."""
-    y = torch.cat([texture(subject.side, subject.channels, seed) for seed in (0, 1)])
+    y = torch.cat([subject.picture(seed) for seed in (0, 1)])
     x = torch.cat([distorted(y[:1], "blur", 1.0), distorted(y[1:], "gaussian_noise", 0.2)])
     together = subject.module(x, y)
     apart = [float(subject(x[i : i + 1], y[i : i + 1])) for i in range(2)]
@@ -394,7 +408,7 @@ def _finite(subject: Subject) -> Iterator[str]:
     for name, pair in degenerate(subject).items():
         for autocast in (False, True):
             x, y = (image.clone().requires_grad_() for image in pair)
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autocast(y.device.type, torch.bfloat16, enabled=autocast):
                 score = subject(x, y)
             gradients = torch.autograd.grad(score, (x, y), allow_unused=True)
             bad = [gradient is not None and not bool(gradient.isfinite().all()) for gradient in gradients]
@@ -421,7 +435,7 @@ def _autocast(subject: Subject) -> Iterator[str]:
     """Under bfloat16 autocast the value is the same, and half-precision input is computed in float32."""
     x, y = _noisy_pair(subject)
     plain = float(subject(x, y))
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(y.device.type, torch.bfloat16):
         mixed = float(subject(x, y))
     if not abs(mixed - plain) < 1e-6 * max(1.0, abs(plain)):
         yield f"{mixed:.6g} instead of {plain:.6g} under autocast"
@@ -461,7 +475,7 @@ def _copies(subject: Subject) -> Iterator[str]:
 
 
 def _noisy_pair(subject: Subject) -> tuple[Tensor, Tensor]:
-    y = texture(subject.side, subject.channels)
+    y = subject.picture()
     return distorted(y, "gaussian_noise", 0.08), y
 
 

@@ -2,6 +2,7 @@
 
 import os
 
+import learned  # noqa: F401 - says where learned weights are looked for, before anything asks
 import torch
 
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -23,6 +23,7 @@ def audit(
         ]
     ] = (),
     promises: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: all)")] = (),
+    device: str = "cpu",
     json: bool = False,
 ) -> int:
     """Check the promises of metrics or losses, ours or anybody's; exit code 1 when one breaks.
@@ -30,15 +31,21 @@ def audit(
     Args:
         targets: names of the catalogue, or package.module:Class from here or any installed package.
         promises: which promises.
+        device: where to compute, such as cuda.
         json: print JSON.
     """
     from lookalike import audit as room
-    from lookalike import registry
+    from lookalike import images, registry
     from lookalike.metric import PROMISES
 
     sys.path.append(os.getcwd())  # the module under audit is often the one being written in this folder
     asked = promises or PROMISES
-    found = {target: room.run(target, asked) for target in targets or registry.catalog()}
+    place = images.usable_device(device)
+    absent = [] if targets else [name for name in registry.catalog() if not _at_hand(name)]
+    audited = targets or [name for name in registry.catalog() if name not in absent]
+    found = {target: room.run(target, asked, device=place) for target in audited}
+    if absent:
+        print(f"left out, for their weights are not on this machine: {', '.join(absent)}", file=sys.stderr)
     broken = sum(finding.verdict == "broken" for findings in found.values() for finding in findings)
     if json:
         show.as_json(
@@ -62,3 +69,11 @@ def audit(
     )
     show.as_line(f"{broken} of {sum(map(len, found.values()))} promises broken")
     return min(broken, 1)
+
+
+def _at_hand(name: str) -> bool:
+    """Whether a metric can be built without downloading anything."""
+    from lookalike import registry, weights
+
+    needed = registry.metric_class(name).facts.weights
+    return not needed or weights.present(needed)

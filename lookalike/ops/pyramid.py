@@ -85,12 +85,16 @@ def _lowest(spectrum: Tensor, dim: int, count: int) -> Tensor:
     return torch.cat(parts, dim)
 
 
-@torch.compiler.assume_constant_result
 def _filters(
     height: int, width: int, level: int, orientations: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """The filters of one level on its own, cropped, spectrum: ``(orientations, h', w')``, complex."""
     return _cached(height, width, level, orientations, dtype, device)
+
+
+# The filters are constants of a compiled graph. This is the mark that torch.compiler.assume_constant_result makes;
+# the decorator itself imports the whole compiler, which would cost every user 1.5 s at start-up.
+setattr(_filters, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
 
 
 @lru_cache(maxsize=32)

@@ -243,7 +243,10 @@ void gradient(const Window& window, const Images& images, int threads, const Ups
   std::vector<float> scales;
   if (!upstream.scales) {
     scales.resize(2 * size_t(job.planes));
-    for (int plane = 0; plane < job.planes; plane++) scales[2 * plane] = upstream.ssim, scales[2 * plane + 1] = upstream.cs;
+    for (int plane = 0; plane < job.planes; plane++) {
+      scales[2 * plane] = upstream.ssim;
+      scales[2 * plane + 1] = upstream.cs;
+    }
   }
   job.scales = upstream.scales ? at<float>(upstream.scales) : scales.data();
   job.ssim_upstream = at<float>(upstream.ssim_map);
@@ -301,7 +304,8 @@ void pyramid(const Window& window, const Window& last, const Images& images, int
     std::vector<Address> plane_gx = gx, plane_gy = gy;
     for (size_t level = 0; level < gx.size(); level++) plane_gx[level] += plane * sizes[level];
     for (size_t level = 0; level < gy.size(); level++) plane_gy[level] += plane * sizes[level];
-    climb(window, last, plane_of(images, plane), rule, levels, 1, at<float>(means) + plane * levels, plane_gx, plane_gy);
+    float* plane_means = at<float>(means) + plane * levels;
+    climb(window, last, plane_of(images, plane), rule, levels, 1, plane_means, plane_gx, plane_gy);
   });
 }
 

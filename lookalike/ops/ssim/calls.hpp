@@ -63,8 +63,8 @@ bool rescale(Address gradient, int planes, ptrdiff_t pixels, Address upstream, i
 enum class HalvingRule : int { Symmetric, Zero, Replicate, Floor };
 
 // The means of a pyramid: contrast·structure of each scale but the last, SSIM of that one, to means[planes][levels].
-// With gradients wanted, addresses of one buffer a scale, each as large as that scale's images: they receive the
-// gradients of the scale's own means. `coarser` in the sense of HalvingRule.
+// Where gradients are wanted, gx (and gy) hold the address of one buffer a scale, each as large as that scale's images:
+// it receives the gradient of that scale's own mean. `halving` is a HalvingRule.
 void pyramid(const Window&, const Window& last, const Images&, int halving, int levels, int threads, Address means,
              const std::vector<Address>& gx, const std::vector<Address>& gy);
 

@@ -24,7 +24,7 @@ struct Job {
   Border border;
 
   int taps;                   // odd, ≤ MaxTaps, symmetric
-  bool uniform;               // all taps equal: running sums
+  bool uniform;               // all taps equal: sums without weights
   float weights[MaxTaps];
   int reach;                  // how far the map lies inside the extended image: 0 (valid) or taps / 2
   int map_height, map_width;

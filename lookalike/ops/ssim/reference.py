@@ -185,10 +185,10 @@ def pyramid(
     return torch.stack(columns, -1)
 
 
-def luminance_of(local: Moments, c1: float, epsilon: float = 0.0) -> Tensor:
+def luminance_of(local: Moments, c1: float) -> Tensor:
     """(2 mu_x mu_y + C1) / (mu_x² + mu_y² + C1), eq. 6."""
     p2, m2 = local.mean_p * local.mean_p, local.mean_m * local.mean_m
-    return (p2 - m2 + 2 * c1) / (p2 + m2 + 2 * c1 + epsilon)
+    return (p2 - m2 + 2 * c1) / (p2 + m2 + 2 * c1)
 
 
 def contrast_structure_of(local: Moments, c2: float) -> Tensor:
