@@ -1,4 +1,4 @@
-"""Write the tables of README.md from the code: ``python docs/tables.py``; ``--check`` compares them."""
+"""Write the tables of README.md from the code: ``python -m docs.tables``; ``--check`` compares them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def main() -> int:
         pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         fresh = pattern.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", fresh)
     if "--check" in sys.argv[1:]:
-        print("README.md is true" if fresh == text else "README.md is out of date: run python docs/tables.py")
+        print("README.md is true" if fresh == text else "README.md is out of date: run python -m docs.tables")
         return int(fresh != text)
     README.write_text(fresh, encoding="utf-8")
     return 0

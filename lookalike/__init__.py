@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lookalike.losses import calibrate as calibrate
     from lookalike.losses import loss as loss
     from lookalike.ops._kernels import use_kernels as use_kernels
     from lookalike.registry import catalog as catalog
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from lookalike.scoring.pair import measure as measure
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "catalog", "get", "loss", "measure", "use_kernels"]
+__all__ = ["__version__", "calibrate", "catalog", "get", "loss", "measure", "use_kernels"]
 
 _ROOMS = {
+    "calibrate": "lookalike.losses",
     "catalog": "lookalike.registry",
     "get": "lookalike.registry",
     "loss": "lookalike.losses",

@@ -1,105 +1,23 @@
-"""A metric, or a weighted sum of metrics, as a loss: a scalar to minimise whose terms can be read by name.
+"""Losses from expressions, and weights that make their terms pull equally.
 
-Turning a metric into a loss: higher is better with identical = v gives v − s; PSNR gives −PSNR; lower is better
-gives s; then the mean over the batch.
+An expression is a sum of metrics by name, ``"0.84*ms_ssim + 0.16*l1"``; what it makes is an `algebra.Loss`.
 """
 
 from __future__ import annotations
 
 import ast
-import math
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lookalike import registry
+from lookalike.algebra import Loss as Loss
+from lookalike.algebra import as_loss as as_loss
+from lookalike.algebra import combine
 from lookalike.images import Check, DataRange
-from lookalike.metric import Metric
-
-
-class Loss(nn.Module):
-    """A weighted sum of metrics turned so that lower is better: ``loss(x, y) -> scalar``.
-
-    Args:
-        terms: name → (weight, metric), in reading order.
-
-    Attributes:
-        terms: after each call, name → unweighted value of that term (detached, 0-dimensional).
-
-    Raises:
-        ValueError: without terms.
-        UserWarning: when the only term cannot train a network alone, with the reason.
-
-    Example:
-        >>> value = loss("0.5*l1 + 0.5*l2")(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.5))
-        >>> float(value)
-        0.375
-    """
-
-    def __init__(self, terms: Mapping[str, tuple[float, Metric]]) -> None:
-        super().__init__()
-        if not terms:
-            raise ValueError("loss: needs at least one term, such as '0.84*ms_ssim + 0.16*l1'")
-        self.weights = {name: float(weight) for name, (weight, _) in terms.items()}
-        self.metrics = nn.ModuleList([metric for _, metric in terms.values()])
-        self.terms: dict[str, Tensor] = {}
-        self._warn_if_blind()
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            x: images judged, ``(n, c, h, w)``.
-            y: references, same shape.
-
-        Returns:
-            A scalar.
-        """
-        values = [as_loss(metric, x, y) for metric in self.metrics]
-        self.terms = {name: value.detach() for name, value in zip(self.weights, values, strict=True)}
-        return reduce(torch.add, [w * value for w, value in zip(self.weights.values(), values, strict=True)])
-
-    def signature(self) -> str:
-        """The formula with each term's signature."""
-        parts = (
-            f"{weight:g}*[{metric.signature()}]"
-            for weight, metric in zip(self.weights.values(), self.metrics, strict=True)
-            if isinstance(metric, Metric)
-        )
-        return " + ".join(parts)
-
-    def extra_repr(self) -> str:  # noqa: D102 - as nn.Module says
-        return " + ".join(f"{weight:g}*{name}" for name, weight in self.weights.items())
-
-    def _warn_if_blind(self) -> None:
-        facts = [
-            metric.facts
-            for weight, metric in zip(self.weights.values(), self.metrics, strict=True)
-            if weight and isinstance(metric, Metric)
-        ]
-        if facts and all(fact.alone for fact in facts):
-            reasons = "; ".join(f"{fact.name}: {fact.alone}" for fact in facts)
-            warnings.warn(f"loss: cannot train alone – {reasons}. Add a pixel or low-pass term", stacklevel=3)
-
-
-def as_loss(metric: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """The mean over the batch of a metric, turned so that lower is better and identical images are best.
-
-    Example:
-        >>> image = torch.rand(2, 1, 16, 16)
-        >>> float(as_loss(registry.get("ssim"), image, image))
-        0.0
-    """
-    score = metric(x, y).mean()
-    if not isinstance(metric, Metric) or metric.facts.better == "lower":
-        return score
-    best = metric.facts.identical
-    return -score if metric.facts.unit == "dB" or math.isinf(best) else best - score
 
 
 def loss(
@@ -131,17 +49,88 @@ def loss(
         (0.0, ['l1', 'ssim'])
     """
     shared = {"data_range": data_range, "check": check}
-    terms: dict[str, tuple[float, Metric]] = {}
+    parts: list[tuple[float, nn.Module]] = []
     for term in parse(expression):
         options = dict(term.options)
         if convention is not None and "convention" in registry.options_of(term.name):
             options.setdefault("convention", convention)
-        key, count = term.name, 1
-        while key in terms:
-            count += 1
-            key = f"{term.name}#{count}"
-        terms[key] = (term.weight, registry.get(term.name, **{**shared, **options}))
-    return Loss(terms)
+        parts.append((term.weight, registry.get(term.name, **{**shared, **options})))
+    made = combine(parts)
+    made.warn_if_blind()
+    return made
+
+
+def calibrate(
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    *,
+    ratio: Mapping[str, float] | None = None,
+    report: Callable[[str], object] | None = print,
+) -> Loss:
+    """The same terms with weights that make their gradients equally strong: equal weights are not equal influence.
+
+    The strength of a term is the mean over the images of the norm of its gradient to ``x``. The first weighted term
+    keeps its weight.
+
+    Args:
+        loss: with at least one weighted term.
+        x, y: images such as the training will see, outputs and targets, ``(n, c, h, w)``.
+        ratio: name → wanted share of the pull; terms not named get 1.
+        report: called with each line of the table of before and after; None for silence.
+
+    Returns:
+        A new loss; watched terms (weight 0) stay watched.
+
+    Raises:
+        ValueError: when a term has no gradient at these images, or the ratio names no term.
+
+    Example:
+        >>> from lookalike.metrics.pixel import L1, L2
+        >>> y = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> equal = calibrate(L1() + L2(), y * 0.5, y, report=None)
+        >>> [round(strength, 6) for strength in strengths(equal, y * 0.5, y).values()]
+        [0.125, 0.125]
+    """
+    wanted = dict.fromkeys(loss.weights, 1.0) | dict(ratio or {})
+    for name in wanted:
+        if name not in loss.weights:
+            raise ValueError(f"calibrate: no term is called {name!r}; there are {', '.join(loss.weights)}")
+    before = strengths(loss, x, y)
+    active = [name for name, weight in loss.weights.items() if weight]
+    for name in active:
+        if not before[name] > 0:
+            raise ValueError(f"calibrate: {name} has no gradient at these images; use some that differ")
+    weights = dict.fromkeys(loss.weights, 0.0)
+    for name in active:
+        scale = before[active[0]] / wanted[active[0]]
+        weights[name] = loss.weights[name] * scale * wanted[name] / before[name]
+    made = Loss({name: (weights[name], metric) for name, metric in zip(loss.weights, loss.metrics, strict=True)})
+    if report is not None:
+        after = strengths(made, x, y)
+        report(f"{'term':<20}{'weight':>12}{'pull':>12}{'→ weight':>14}{'pull':>12}")
+        for name in loss.weights:
+            report(
+                f"{name:<20}{loss.weights[name]:>12.5g}{before[name]:>12.5g}{weights[name]:>14.5g}{after[name]:>12.5g}"
+            )
+    return made
+
+
+def strengths(loss: Loss, x: Tensor, y: Tensor) -> dict[str, float]:
+    """How hard each term pulls: the mean over images of the norm of its weighted gradient to ``x``.
+
+    Example:
+        >>> y = torch.rand(1, 1, 16, 16)
+        >>> round(strengths(combine([(2.0, registry.get("l1"))]), y * 0.5, y)["l1"], 6)
+        0.125
+    """
+    pulls = {}
+    for (name, weight), metric in zip(loss.weights.items(), loss.metrics, strict=True):
+        image = x.detach().clone().requires_grad_()
+        # The sum over the batch: each image's gradient is then that of its own value.
+        [gradient] = torch.autograd.grad(as_loss(metric, image, y) * len(x), image)
+        pulls[name] = abs(weight) * float(gradient.flatten(1).norm(dim=1).mean())
+    return pulls
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from lookalike import images, signature
 from lookalike.images import Check, DataRange
+
+if TYPE_CHECKING:
+    from lookalike.algebra import Loss
 
 Better = Literal["higher", "lower"]
 Reduction = Literal["none", "mean", "sum"]
@@ -158,6 +161,20 @@ class Metric(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             return self.score_map(x, y)
 
+    def __add__(self, other: Metric | Loss) -> Loss:
+        return _sum_of(self) + other
+
+    def __sub__(self, other: Metric | Loss) -> Loss:
+        return _sum_of(self) - other
+
+    def __mul__(self, weight: float) -> Loss:
+        return _sum_of(self) * weight
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Loss:
+        return -_sum_of(self)
+
     def settings(self) -> dict[str, object]:
         """What the score depends on beyond the pair, in reading order; it becomes the signature."""
         return {}
@@ -186,6 +203,13 @@ class Metric(nn.Module):
             min_side=self.min_side,
             volumes=self.facts.volumes,
         )
+
+
+def _sum_of(metric: Metric) -> Loss:
+    """A metric as a loss of one term: where the arithmetic begins."""
+    from lookalike.algebra import as_sum  # the two know each other; the one that is used first loads the other
+
+    return as_sum(metric)
 
 
 def reduce(scores: Tensor, reduction: Reduction) -> Tensor:

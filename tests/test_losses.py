@@ -139,3 +139,63 @@ def test_a_loss_moves_copies_and_says_its_formula(pair):
 def test_a_loss_without_terms_is_refused():
     with pytest.raises(ValueError, match="at least one term"):
         losses.Loss({})
+
+
+def test_objects_add_and_multiply(pair):
+    from lookalike.metrics.pixel import L1, L2
+    from lookalike.metrics.ssim import MSSSIM
+
+    mix = 0.84 * MSSSIM() + 0.16 * L1()
+    torch.testing.assert_close(mix(*pair), lookalike.loss("0.84*ms_ssim + 0.16*l1")(*pair))
+    nested = 2 * (mix - L2() * 0.5) + L1()
+    assert nested.weights == {"ms_ssim": 1.68, "l1": 0.32, "l2": -1.0, "l1#2": 1.0}
+    torch.testing.assert_close((-L1())(*pair), -L1()(*pair).mean())
+    with pytest.raises(TypeError):
+        L1() * L2()  # type: ignore[operator]
+    with pytest.raises(TypeError, match="only metrics and losses"):
+        L1() + 1  # type: ignore[operator]
+
+
+def test_a_term_of_weight_zero_is_watched_without_gradient(pair):
+    x, y = pair
+    watched = lookalike.loss("l1 + 0*ssim")
+    x = x.clone().requires_grad_()
+    watched(x, y).backward()
+    wanted = torch.autograd.grad(lookalike.loss("l1")(x, y), x)[0]
+    torch.testing.assert_close(x.grad, wanted)
+    assert 0 < float(watched.terms["ssim"]) < 1
+    assert float(watched.weighted_terms["ssim"]) == 0
+
+
+def test_weights_follow_a_schedule_and_are_saved():
+    image = torch.rand(1, 1, 16, 16)
+    loss = lookalike.loss("ssim + l1").schedule(l1=lambda step: 1 - step / 10)
+    for _ in range(4):
+        loss.advance()
+    assert loss.weights == {"ssim": 1.0, "l1": 0.6}
+    twin = lookalike.loss("ssim + l1")
+    twin.load_state_dict(loss.state_dict())
+    assert (twin.weights, twin.step) == (loss.weights, 4)
+    torch.testing.assert_close(twin(image * 0.5, image), loss(image * 0.5, image))
+    with pytest.raises(ValueError, match="no term is called 'l2'"):
+        loss.schedule(l2=lambda step: 1.0)
+    with pytest.raises(ValueError, match="the state is of ssim, l1"):
+        lookalike.loss("ssim + l2").load_state_dict(loss.state_dict())
+
+
+def test_calibration_makes_the_pulls_equal_or_in_ratio(pair):
+    lines = []
+    loss = lookalike.loss("ssim + l1 + 100*l2 + 0*psnr")
+    equal = lookalike.calibrate(loss, *pair, report=lines.append)
+    pulls = losses.strengths(equal, *pair)
+    assert pulls["l1"] == pytest.approx(pulls["ssim"], rel=1e-4)
+    assert pulls["l2"] == pytest.approx(pulls["ssim"], rel=1e-4)
+    assert equal.weights["ssim"] == 1.0
+    assert equal.weights["psnr"] == 0.0
+    assert len(lines) == 5
+    threefold = losses.strengths(lookalike.calibrate(loss, *pair, ratio={"l1": 3}, report=None), *pair)
+    assert threefold["l1"] == pytest.approx(3 * threefold["ssim"], rel=1e-4)
+    with pytest.raises(ValueError, match="no gradient at these images"):
+        lookalike.calibrate(loss, pair[1], pair[1], report=None)
+    with pytest.raises(ValueError, match="no term is called 'mse'"):
+        lookalike.calibrate(loss, *pair, ratio={"mse": 1})

@@ -1,10 +1,14 @@
-"""Local structural similarity of two batches: `means` per plane, `maps` per position, `pyramid` per scale."""
+"""Local structural similarity of two batches, and its mix with L1: references, and kernels that may take a call.
+
+`means` per plane, `maps` per position, `pyramid` per scale, `l1_ssim` per image.
+"""
 
 from __future__ import annotations
 
 from lookalike.ops._kernels import Op
-from lookalike.ops.ssim import reference
+from lookalike.ops.ssim import cpu, l1, reference
 
-means = Op(reference.means)
-maps = Op(reference.maps)
-pyramid = Op(reference.pyramid)
+means = Op(reference.means, cpu.means_kernel)
+maps = Op(reference.maps, cpu.maps_kernel)
+pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
+l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
