@@ -77,9 +77,10 @@ def speed_table() -> str:
     overhead = ", ".join(f"{name} {value:.0f} µs" for name, value in report["overhead_us"].items())
     return "\n".join(
         [
-            f"{machine['processor']}, {machine['instruction set']}, {machine['threads']} threads, torch "
-            f"{machine['torch']}; {peers}. One process, calls interleaved, medians of the 7 quietest rounds, malloc "
-            "pinned in the peers' favour. `make bench` refuses to time kernels whose tests fail.",
+            f"{machine['processor']}, {machine['instruction set']}, {machine['threads']} threads, "
+            f"torch {machine['torch']}; {peers}. One process, calls interleaved, medians of the 7 quietest rounds, "
+            "malloc pinned in the peers' favour. `make bench` prints all of it and refuses to time kernels whose "
+            "tests fail.",
             "",
             *lines,
             "",

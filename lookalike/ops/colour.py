@@ -1,4 +1,4 @@
-"""Colour to luma."""
+"""Colour to luma, to linear light, to XYZ and to L*a*b*."""
 
 from __future__ import annotations
 
@@ -51,3 +51,88 @@ def to_levels(x: Tensor) -> Tensor:
     # Sums of three products land a few ulp below a half that is exact in decimals; MATLAB's do not.
     levels = torch.floor(x.detach() * 255 + 0.5 + 1e-9) / 255
     return levels if not x.requires_grad else x + (levels - x).detach()
+
+
+# The primaries of IEC 61966-2-1 to XYZ under D65, derived from their chromaticities (the standard rounds to four
+# digits), each row divided by its sum: XYZ relative to the white point.
+_ROWS = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+_XYZ_OF_RGB = tuple(tuple(weight / sum(row) for weight in row) for row in _ROWS)
+
+
+def linear(x: Tensor) -> Tensor:
+    """Linear light of sRGB values, IEC 61966-2-1; values below 0 go along the straight part.
+
+    Example:
+        >>> round(float(linear(torch.tensor(0.5))), 6)
+        0.214041
+    """
+    curved = x > 0.04045
+    return torch.where(curved, ((torch.where(curved, x, 1.0) + 0.055) / 1.055) ** 2.4, x / 12.92)
+
+
+def xyz(x: Tensor) -> Tensor:
+    """CIE XYZ of linear sRGB, relative to the white point D65.
+
+    Args:
+        x: linear light, ``(n, 3, *spatial)``; white is (1, 1, 1).
+
+    Returns:
+        X/Xn, Y/Yn and Z/Zn, ``(n, 3, *spatial)``; white is (1, 1, 1), and a grey has three equal values.
+
+    Example:
+        >>> [round(value, 4) for value in xyz(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).flatten().tolist()]
+        [0.4339, 0.2127, 0.0178]
+    """
+    red, green, blue = x.unbind(1)
+    # Since the weights sum to 1, this is their sum, without rounding where red = green = blue.
+    return torch.stack([green + r * (red - green) + b * (blue - green) for r, _, b in _XYZ_OF_RGB], 1)
+
+
+def lab(x: Tensor) -> Tensor:
+    """CIE L*a*b* of gamma-encoded sRGB under D65, CIE 15:2004.
+
+    Args:
+        x: ``(n, 3, *spatial)`` in [0, 1].
+
+    Returns:
+        L* (0–100), a* and b*, ``(n, 3, *spatial)``; a* = b* = 0 for greys, to rounding.
+
+    Raises:
+        ValueError: for another number of channels.
+
+    Example:
+        >>> [round(value, 2) for value in lab(torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)).flatten().tolist()]
+        [53.24, 80.09, 67.2]
+    """
+    if x.shape[1] != 3:
+        raise ValueError(f"lab: needs 3 channels, got {x.shape[1]} in shape {tuple(x.shape)}")
+    relative = xyz(linear(x))
+    curved = relative > (6 / 29) ** 3
+    root = torch.where(curved, relative, 1.0) ** (1 / 3)
+    fx, fy, fz = torch.where(curved, root, relative * (841 / 108) + 4 / 29).unbind(1)
+    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
+
+
+def length(x: Tensor, y: Tensor) -> Tensor:
+    """√(x² + y²), whose gradient at zero is 0 instead of NaN.
+
+    Example:
+        >>> float(length(torch.tensor(3.0), torch.tensor(4.0)))
+        5.0
+    """
+    return root(x * x + y * y)
+
+
+def root(x: Tensor) -> Tensor:
+    """√x, whose gradient at zero is 0 instead of infinite; what rounding left below zero is zero.
+
+    Example:
+        >>> root(torch.tensor([4.0, 0.0, -1e-9])).tolist()
+        [2.0, 0.0, 0.0]
+    """
+    none = x <= 0
+    return torch.where(none, 0.0, torch.where(none, 1.0, x).sqrt())

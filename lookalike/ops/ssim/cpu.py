@@ -18,7 +18,7 @@ from lookalike.ops.ssim import l1, reference
 from lookalike.ops.window import Border, Halving
 
 try:
-    from lookalike.ops.ssim import _cpu  # pyright: ignore[reportAttributeAccessIssue]
+    import lookalike.ops.ssim._cpu as _cpu  # pyright: ignore[reportMissingImports]
 except ImportError as error:
     _cpu: Any = None
     _absence = f"not compiled here ({error})"
