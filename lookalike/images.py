@@ -65,7 +65,7 @@ def bounds(data_range: DataRange, who: str = "data_range") -> tuple[float, float
     """
     ends = data_range if isinstance(data_range, tuple) else (0.0, data_range)
     try:
-        low, high = (float(end) for end in ends)
+        low, high = (float(end) for end in ends if not isinstance(end, str))
     except (TypeError, ValueError):
         raise ValueError(
             f"{who}: data_range must be a number such as 1 or 255, or a pair such as (-1, 1); got {data_range!r}"

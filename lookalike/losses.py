@@ -152,6 +152,8 @@ def parse(expression: str) -> list[Term]:
         >>> [(term.weight, term.name) for term in parse("2*(ssim - 0.5*l1)")]
         [(2.0, 'ssim'), (-1.0, 'l1')]
     """
+    if not isinstance(expression, str):
+        raise TypeError(f"loss: needs an expression such as '0.84*ms_ssim + 0.16*l1', got {expression!r}")
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError as error:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lookalike import images, signature
 from lookalike.images import Check, DataRange
+from lookalike.options import choice
 
 if TYPE_CHECKING:
     from lookalike.algebra import Loss
@@ -101,8 +102,7 @@ class Metric(nn.Module):
         who = self.facts.name
         images.bounds(data_range, who)
         for name, value, choices in (("reduction", reduction, Reduction), ("check", check, Check)):
-            if value not in get_args(choices):
-                raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
+            choice(who, name, value, get_args(choices))
         self.data_range: DataRange = data_range
         self.reduction: Reduction = reduction
         self.check: Check = check

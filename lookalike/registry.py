@@ -62,8 +62,8 @@ def metric_class(name: str) -> type[Metric]:
     known = _scan()
     if name not in known:
         near = difflib.get_close_matches(str(name), known, 1, 0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no metric is called {name!r}{hint} There are {', '.join(catalog())}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"no metric is called {name!r}{hint}; there are {', '.join(catalog())}")
     return known[name]
 
 
@@ -106,6 +106,6 @@ def get(name: str, **options: Any) -> Metric:
     for option in options:
         if option not in known:
             near = difflib.get_close_matches(option, known, 1, 0.3)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"{name}: has no option {option!r}{hint} It has {', '.join(known)}")
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise TypeError(f"{name}: has no option {option!r}{hint}; it has {', '.join(known)}")
     return kind(**options)

@@ -241,8 +241,8 @@ def parts_of(name: str) -> tuple[Part, ...]:
             return (PARTS[known],)
     names = [*SETS, *PARTS]
     near = difflib.get_close_matches(str(name), names, 1, 0.3)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"no weights are called {name!r}{hint} There are {', '.join(names)}")
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"no weights are called {name!r}{hint}; there are {', '.join(names)}")
 
 
 def folders() -> list[Path]:

@@ -120,7 +120,7 @@ def test_conventions_reach_those_that_have_them() -> None:
 @pytest.mark.parametrize("names", [None, ["ssim"]])
 def test_a_convention_that_nobody_knows_is_an_error(names: list[str] | None) -> None:
     y = photograph(32)
-    with pytest.raises(ValueError, match=r"no convention 'scikit-imag'; did you mean 'scikit-image'\?"):
+    with pytest.raises(ValueError, match=r"no convention 'scikit-imag' \(did you mean 'scikit-image'\?"):
         measure(y, y, names, convention="scikit-imag")
 
 

@@ -283,7 +283,7 @@ def test_an_explicit_path_that_is_no_file_is_said():
 
 @pytest.mark.parametrize("name", ["lpips-alxe", "", "vgg 16"])
 def test_an_unknown_name_is_named(name):
-    with pytest.raises(ValueError, match="There are lpips-alex"):
+    with pytest.raises(ValueError, match="there are lpips-alex"):
         weights.parts_of(name)
 
 

@@ -24,6 +24,9 @@ from lookalike.ops import colour
 _NO_PAPER = "textbook"
 _PAPER = "Sharma, Wu, Dalal 2005, doi 10.1002/col.20070"
 _COLOURS = "it measures colour as it is seen: red and blue do not count alike"
+# The mean hue jumps where two hues are opposite, as a pure green's and a pure magenta's are: so many radians count as
+# exactly opposite, lest rounding choose the side. The closest of the published pairs are 4e-5 from it.
+_OPPOSITE = 1e-5
 _SIGNED = "signed: shifts of opposite sign cancel, and one of them counts as below none"
 _NO_LOSS = "its best value is neither its least nor its greatest"
 
@@ -50,7 +53,8 @@ def ciede2000(x: Tensor, y: Tensor) -> Tensor:
 
     grey = C1 * C2 == 0
     apart = (h2 - h1).detach()
-    turn = 2 * math.pi * ((apart < -math.pi).to(h1) - (apart > math.pi).to(h1))
+    half = math.pi + _OPPOSITE
+    turn = 2 * math.pi * ((apart < -half).to(h1) - (apart > half).to(h1))
     dH = 2 * colour.root(C1 * C2) * torch.sin(torch.where(grey, 0.0, h2 - h1 + turn) / 2)
     dL, dC = L2 - L1, C2 - C1
 

@@ -13,7 +13,6 @@ Colour is the mean of the channels.
 
 from __future__ import annotations
 
-import math
 from functools import reduce
 from typing import Any, ClassVar, Literal, get_args
 
@@ -23,6 +22,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour as colours
 from lookalike.ops import pyramid
+from lookalike.options import choice, real, whole
 
 Pooling = Literal["gaussian", "mean"]
 Colour = Literal["channels", "luma"]
@@ -203,10 +203,7 @@ def _gaussian(side: int, sigma: float, like: Tensor) -> Tensor:
 
 def _check(levels: int, orientations: int, win_size: int, pooling: str, K: float, colour: str) -> None:
     for name, count in (("levels", levels), ("orientations", orientations), ("win_size", win_size)):
-        if int(count) != count or count < 1:
-            raise ValueError(f"cw_ssim: {name} must be a whole number of at least 1, got {count!r}")
-    if not 0 <= K < math.inf:
-        raise ValueError(f"cw_ssim: K must be a number >= 0, got {K!r}")
+        whole("cw_ssim", name, count)
+    real("cw_ssim", "K", K, least=0)
     for name, value, choices in (("pooling", pooling, _POOLINGS), ("colour", colour, _COLOURS)):
-        if value not in choices:
-            raise ValueError(f"cw_ssim: {name} must be one of {', '.join(choices)}; got {value!r}")
+        choice("cw_ssim", name, value, choices)

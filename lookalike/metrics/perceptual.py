@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features, Pooling, Prepared, unit
+from lookalike.options import choice
 from lookalike.signature import number
 
 Distance = Literal["l1", "l2", "cosine"]
@@ -200,10 +201,7 @@ class Perceptual(_OnFeatures):
 
     def __init__(self, *, layers: Layers = "relu3_3", distance: Distance = "l1", **options: Any) -> None:
         super().__init__(layers=layers, **options)
-        if distance not in get_args(Distance):
-            raise ValueError(
-                f"{self.facts.name}: distance must be one of {', '.join(get_args(Distance))}; got {distance!r}"
-            )
+        choice(self.facts.name, "distance", distance, get_args(Distance))
         self.distance: Distance = distance
 
     def score_map(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
@@ -261,8 +259,7 @@ class Style(_OnFeatures):
         **options: Any,
     ) -> None:
         super().__init__(layers=layers, **options)
-        if gram not in get_args(Gram):
-            raise ValueError(f"{self.facts.name}: gram must be one of {', '.join(get_args(Gram))}; got {gram!r}")
+        choice(self.facts.name, "gram", gram, get_args(Gram))
         self.gram: Gram = gram
 
     def settings(self) -> dict[str, object]:

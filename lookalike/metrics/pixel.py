@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import window as windows
+from lookalike.options import real
 from lookalike.signature import number
 
 _NO_PAPER = "textbook"
@@ -167,8 +168,8 @@ class PSNR(Metric):
 
     def __init__(self, *, cap_db: float | None = 100.0, **base: Any) -> None:
         super().__init__(**base)
-        if cap_db is not None and not cap_db > 0:
-            raise ValueError(f"psnr: cap_db must be positive or None, got {cap_db!r}")
+        if cap_db is not None:
+            real("psnr", "cap_db", cap_db, above=0)
         self.cap_db = cap_db
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -200,8 +201,7 @@ class Charbonnier(Metric):
 
     def __init__(self, *, epsilon: float = 1e-3, **base: Any) -> None:
         super().__init__(**base)
-        if not epsilon > 0:
-            raise ValueError(f"charbonnier: epsilon must be positive, got {epsilon!r}")
+        real("charbonnier", "epsilon", epsilon, above=0)
         self.epsilon = epsilon
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -239,8 +239,7 @@ class GaussianL1(Metric):
 
     def __init__(self, *, sigma: float = 1.5, **base: Any) -> None:
         super().__init__(**base)
-        if not sigma > 0:
-            raise ValueError(f"{self.facts.name}: sigma must be positive, got {sigma!r}")
+        real(self.facts.name, "sigma", sigma, above=0)
         self.sigma = float(sigma)
 
     @property

@@ -28,6 +28,7 @@ from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
+from lookalike.options import choice, real, reals, whole
 from lookalike.signature import number
 
 Small = Literal["raise", "reduce"]
@@ -229,9 +230,7 @@ class SSIM(_Local):
 
     def __init__(self, *, exponents: tuple[float, float, float] = (1.0, 1.0, 1.0), **options: Any) -> None:
         super().__init__(**options)
-        if len(exponents) != 3 or any(not power >= 0 for power in exponents):
-            raise ValueError(f"{self.facts.name}: exponents are three numbers >= 0 (α, β, γ), got {exponents!r}")
-        self.exponents = tuple(float(power) for power in exponents)
+        self.exponents = reals(self.facts.name, "exponents", exponents, count=3, least=0)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         c = self.convention
@@ -418,14 +417,14 @@ class MSSSIM(_Local):
             ("halving", halving, conventions.Halving), ("negative", negative, conventions.Negative),
             ("scales", scales, Scales), ("small", small, Small),
         ):  # fmt: skip
-            if value is not None and value not in get_args(choices):
-                raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
-        total = 1.0 if weights is None or not self.convention.normalise else sum(weights)
-        weights = MS_WEIGHTS if weights is None else weights
-        if not weights or any(not weight >= 0 for weight in weights) or not sum(weights) > 0:
-            raise ValueError(f"{who}: weights are numbers >= 0, one a scale, not all 0; got {weights!r}")
+            if value is not None:
+                choice(who, name, value, get_args(choices))
+        given = MS_WEIGHTS if weights is None else reals(who, "weights", weights, least=0)
+        if not sum(given) > 0:
+            raise ValueError(f"{who}: weights, one a scale, must not all be 0; got {weights!r}")
+        total = 1.0 if weights is None or not self.convention.normalise else sum(given)
         self._taps = _taps(self.convention, self.convention.ms_window or self.convention.window)
-        self.weights = tuple(float(weight) / total for weight in weights)
+        self.weights = tuple(weight / total for weight in given)
         self.halving: conventions.Halving = halving or self.convention.halving
         self.negative: conventions.Negative = negative or self.convention.negative
         self.scales: Scales = scales
@@ -436,8 +435,8 @@ class MSSSIM(_Local):
         if self.small == "reduce":
             return self.convention.win_size
         steps = 2 ** (len(self.weights) - 1)
-        whole = self.convention.win_size * steps
-        fits = whole if self.halving in _DROPS_ODD else whole - steps + 1
+        even = self.convention.win_size * steps
+        fits = even if self.halving in _DROPS_ODD else even - steps + 1
         return max(fits, self.convention.ms_min_side if len(self.weights) == 5 else 1)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -505,23 +504,22 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
         if convention not in known:
             near = difflib.get_close_matches(str(convention), known, 1, 0.3)
             raise ValueError(
-                f"{who}: no convention {convention!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-                + f" There are {', '.join(known)}"
+                f"{who}: no convention {convention!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+                + f"; there are {', '.join(known)}"
             )  # fmt: skip
         convention = known[convention]
     for name, value in changes.items():
-        choices = _CHOICES.get(name)
-        if value is not None and choices and value not in choices:
-            raise ValueError(f"{who}: {name} must be one of {', '.join(choices)}; got {value!r}")
+        if value is not None and name in _CHOICES:
+            choice(who, name, value, _CHOICES[name])
     resolved = dataclasses.replace(convention, **{name: v for name, v in changes.items() if v is not None})
-    if resolved.win_size < 1 or resolved.win_size % 2 == 0 or int(resolved.win_size) != resolved.win_size:
-        raise ValueError(f"{who}: win_size must be an odd number of pixels, got {resolved.win_size}")
-    if not resolved.sigma > 0:
-        raise ValueError(f"{who}: sigma must be positive, got {resolved.sigma}")
+    resolved = dataclasses.replace(
+        resolved,
+        win_size=whole(who, "win_size", resolved.win_size, odd=True),
+        sigma=real(who, "sigma", resolved.sigma, above=0),
+        K=reals(who, "K", resolved.K, count=2, above=0),
+    )
     if resolved.covariance == "n-1" and resolved.win_size == 1:
         raise ValueError(f"{who}: a window of one pixel has no sample covariance; use covariance='n'")
-    if len(resolved.K) != 2 or any(not k > 0 for k in resolved.K):
-        raise ValueError(f"{who}: K must be two positive numbers, got {resolved.K!r}")
     return resolved
 
 
@@ -549,6 +547,7 @@ def _taps(convention: Convention, window: conventions.Window) -> tuple[float, ..
 def _normalised(weights: Sequence[float] | None, who: str, name: str) -> tuple[float, ...] | None:
     if weights is None:
         return None
-    if any(not weight >= 0 for weight in weights) or not sum(weights) > 0:
-        raise ValueError(f"{who}: {name} are numbers >= 0, not all 0; got {weights!r}")
-    return tuple(float(weight) / sum(weights) for weight in weights)
+    given = reals(who, name, weights, least=0)
+    if not sum(given) > 0:
+        raise ValueError(f"{who}: {name} must not all be 0, got {weights!r}")
+    return tuple(weight / sum(given) for weight in given)

@@ -24,6 +24,7 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
+from lookalike.options import choice, real, reals
 from lookalike.signature import number
 
 MixBorder = Literal["reflect", "valid"]
@@ -113,12 +114,11 @@ class ZhaoMix(Metric):
     ) -> None:
         super().__init__(**base)
         who = self.facts.name
-        self.alpha = _checked_alpha(alpha, who)
-        if not sigmas or any(not sigma > 0 for sigma in sigmas) or sorted(sigmas) != list(sigmas):
-            raise ValueError(f"{who}: sigmas must be positive and ascending, got {sigmas!r}")
-        if border not in get_args(MixBorder):
-            raise ValueError(f"{who}: border must be one of {', '.join(get_args(MixBorder))}; got {border!r}")
-        self.sigmas = tuple(float(sigma) for sigma in sigmas)
+        self.alpha = real(who, "alpha", alpha, least=0, most=1)
+        self.sigmas = reals(who, "sigmas", sigmas, above=0)
+        if sorted(self.sigmas) != list(self.sigmas):
+            raise ValueError(f"{who}: sigmas must ascend, got {sigmas!r}")
+        choice(who, "border", border, get_args(MixBorder))
         self.border: MixBorder = border
 
     @property
@@ -187,7 +187,7 @@ class MSSSIML1(Metric):
 
     def __init__(self, *, alpha: float = 0.84, **base: Any) -> None:
         super().__init__(**base)
-        self.alpha = _checked_alpha(alpha, self.facts.name)
+        self.alpha = real(self.facts.name, "alpha", alpha, least=0, most=1)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         weights = multiscale.MS_WEIGHTS
@@ -197,9 +197,3 @@ class MSSSIML1(Metric):
 
     def settings(self) -> dict[str, object]:
         return {"alpha": self.alpha}
-
-
-def _checked_alpha(alpha: float, who: str) -> float:
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"{who}: alpha must be in [0, 1], got {alpha!r}")
-    return float(alpha)

@@ -176,9 +176,9 @@ def _steps(network: str, pooling: Pooling) -> list[Step]:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(str(name), known, 1, 0.3)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     listed = ", ".join(known[:60]) + (f", and {len(known) - 60} more" if len(known) > 60 else "")
-    return f"{hint} There are {listed}"
+    return f"{hint}; there are {listed}"
 
 
 class Features(nn.Module):

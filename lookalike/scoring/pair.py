@@ -34,7 +34,7 @@ class Measurement(NamedTuple):
 def measure(
     a: ImageLike,
     b: ImageLike,
-    metrics: Sequence[str | Metric] | None = None,
+    metrics: str | Metric | Sequence[str | Metric] | None = None,
     *,
     data_range: DataRange | None = None,
     convention: str | None = None,
@@ -47,9 +47,9 @@ def measure(
     Args:
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
         b: the reference, likewise.
-        metrics: names, or metrics made with `lookalike.get`, to whose range the pair is brought; None takes every
-            metric without learned weights, and one that declines the pair (too small, say) is reported with its
-            reason rather than raised.
+        metrics: a name, several, or metrics made with `lookalike.get`, to whose range the pair is brought; None
+            takes every metric without learned weights, and one that declines the pair (too small, say) is reported
+            with its reason rather than raised.
         data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
         convention: for the metrics that have conventions; the others are as they are.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
@@ -72,7 +72,8 @@ def measure(
     x, y, carried = images.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
     # Once and for all metrics: what fails here no metric could take. Then every metric sees the unit range.
     x, y = images.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
-    asked = registry.cheap() if metrics is None else metrics
+    one = [metrics] if isinstance(metrics, str | Metric) else metrics
+    asked = registry.cheap() if one is None else one
     _check_convention(convention, asked)
     return [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
 
@@ -109,8 +110,8 @@ def _check_convention(convention: str | None, asked: Sequence[str | Metric]) -> 
         return
     if convention not in CONVENTIONS:
         near = difflib.get_close_matches(convention, CONVENTIONS, 1, 0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"measure: no convention {convention!r}{hint} There are {', '.join(CONVENTIONS)}")
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"measure: no convention {convention!r}{hint}; there are {', '.join(CONVENTIONS)}")
     if not any(isinstance(entry, str) and "convention" in registry.options_of(entry) for entry in asked):
         names = ", ".join(entry if isinstance(entry, str) else entry.facts.name for entry in asked)
         raise ValueError(f"measure: {names} has no conventions, {convention!r} would change nothing")

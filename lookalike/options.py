@@ -1,0 +1,130 @@
+"""Every error about an option: a number, several numbers, or one of some words."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any
+
+
+def choice(who: str, name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise unless ``value`` is one of the words.
+
+    Raises:
+        ValueError: with the nearest word.
+
+    Example:
+        >>> choice("ssim", "border", "valide", ("valid", "zero"))
+        Traceback (most recent call last):
+        ValueError: ssim: border must be one of valid, zero; got 'valide' (did you mean 'valid'?)
+    """
+    known = tuple(choices)
+    if isinstance(value, str) and value in known:
+        return
+    near = difflib.get_close_matches(value, known, 1, 0.5) if isinstance(value, str) else []
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{who}: {name} must be one of {', '.join(known)}; got {value!r}{hint}")
+
+
+def real(
+    who: str, name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf
+) -> float:
+    """A finite number within bounds, as a float.
+
+    Args:
+        who, name: of the metric and the option, for the error.
+        value: what was given.
+        above: the value must be greater.
+        least, most: bounds that count as inside.
+
+    Raises:
+        TypeError: for what is not a number.
+        ValueError: for a number out of bounds.
+
+    Example:
+        >>> real("ssim", "sigma", 2, above=0)
+        2.0
+        >>> real("ssim", "sigma", "2", above=0)
+        Traceback (most recent call last):
+        TypeError: ssim: sigma must be a number, got '2'
+        >>> real("ssim", "sigma", -2, above=0)
+        Traceback (most recent call last):
+        ValueError: ssim: sigma must be a number greater than 0, got -2
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{who}: {name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number > above and least <= number <= most):
+        raise ValueError(f"{who}: {name} must be a number{_bounds(above, least, most)}, got {value!r}")
+    return number
+
+
+def _bounds(above: float, least: float, most: float) -> str:
+    if least > -math.inf and most < math.inf:
+        return f" from {least:g} to {most:g}"
+    parts = [
+        f"greater than {above:g}" if above > -math.inf else "",
+        f"of at least {least:g}" if least > -math.inf else "",
+        f"of at most {most:g}" if most < math.inf else "",
+    ]
+    said = " and ".join(part for part in parts if part)
+    return f" {said}" if said else " that is finite"
+
+
+def whole(who: str, name: str, value: Any, *, least: int = 1, odd: bool = False) -> int:
+    """A whole number of at least ``least``, where wanted an odd one.
+
+    Raises:
+        TypeError: for what is not a number.
+        ValueError: for another number.
+
+    Example:
+        >>> whole("ssim", "win_size", 11, odd=True)
+        11
+        >>> whole("ssim", "win_size", 8, odd=True)
+        Traceback (most recent call last):
+        ValueError: ssim: win_size must be an odd whole number of at least 1, got 8
+    """
+    number = real(who, name, value)
+    if number != int(number) or number < least or (odd and number % 2 == 0):
+        kind = "an odd whole number" if odd else "a whole number"
+        raise ValueError(f"{who}: {name} must be {kind} of at least {least}, got {value!r}")
+    return int(number)
+
+
+def reals(
+    who: str,
+    name: str,
+    values: Any,
+    *,
+    count: int | None = None,
+    above: float = -math.inf,
+    least: float = -math.inf,
+) -> tuple[float, ...]:
+    """Several finite numbers, as a tuple of floats.
+
+    Args:
+        who, name: of the metric and the option, for the error.
+        values: what was given.
+        count: how many there must be; None: at least one.
+        above, least: bounds of each, as in `real`.
+
+    Raises:
+        TypeError: for what is not a sequence of numbers.
+        ValueError: for a wrong count or numbers out of bounds.
+
+    Example:
+        >>> reals("ssim", "K", (0.01, 0.03), count=2, above=0)
+        (0.01, 0.03)
+        >>> reals("ssim", "K", 0.01, count=2)
+        Traceback (most recent call last):
+        TypeError: ssim: K must be 2 numbers, got 0.01
+    """
+    wanted = f"{count} numbers" if count is not None else "one or more numbers"
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"{who}: {name} must be {wanted}, got {values!r}")
+    if len(values) != count if count is not None else not values:
+        raise ValueError(f"{who}: {name} must be {wanted}, got {values!r}")
+    return tuple(real(who, f"each of {name}", value, above=above, least=least) for value in values)
