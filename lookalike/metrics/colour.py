@@ -24,8 +24,8 @@ from lookalike.ops import colour
 _NO_PAPER = "textbook"
 _PAPER = "Sharma, Wu, Dalal 2005, doi 10.1002/col.20070"
 _COLOURS = "it measures colour as it is seen: red and blue do not count alike"
-# The mean hue jumps where two hues are opposite, as a pure green's and a pure magenta's are: so many radians count as
-# exactly opposite, lest rounding choose the side. The closest of the published pairs are 4e-5 from it.
+# The mean hue jumps where two hues are opposite, as a pure green's and a pure magenta's are: so many radians count
+# as exactly opposite, lest rounding choose the side. The closest of the published pairs are 4e-5 from it.
 _OPPOSITE = 1e-5
 _SIGNED = "signed: shifts of opposite sign cancel, and one of them counts as below none"
 _NO_LOSS = "its best value is neither its least nor its greatest"
