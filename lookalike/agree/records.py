@@ -1,0 +1,161 @@
+"""Tables of scores with opinions."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from lookalike.agree.correlation import LEAST, Agreement, Fit, agreement
+from lookalike.agree.opinions import Better
+
+ALL = "all"
+OPINIONS = ("mos", "dmos", "opinion")  # the names under which a column of opinions is known
+DISTORTIONS = ("distortion", "dis_type", "dist_type")
+
+
+class Records(NamedTuple):
+    """Scores and opinions of the same images.
+
+    Attributes:
+        opinions: ``(n,)``.
+        better: their direction.
+        scores: of each metric, ``(n,)``; NaN where there is none.
+        distortions: of each image, or None.
+    """
+
+    opinions: NDArray[np.float64]
+    better: Better
+    scores: dict[str, NDArray[np.float64]]
+    distortions: list[str] | None
+
+
+def read(
+    path: Path,
+    *,
+    opinion: str | None = None,
+    better: Better | None = None,
+    distortion: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Records:
+    """Read a csv with a header: one column of opinions, one a metric, and any others, which are left alone.
+
+    Args:
+        path: the file.
+        opinion: name of the column of opinions; None: ``mos``, ``dmos`` or ``opinion``.
+        better: direction of the opinions; None: ``dmos`` is lower, any other higher.
+        distortion: name of the column of distortions; None: ``distortion``, where there is one.
+        metrics: names of columns; None: all whose first value is a number.
+
+    Raises:
+        ValueError: for a missing file or column, and cells that are not numbers, with the line.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = list(reader.fieldnames or ())
+            lines = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a csv table ({error})") from None
+    if not lines:
+        raise ValueError(f"{path}: has no rows below its header")
+    column = _named(path, names, opinion, OPINIONS, "opinions")
+    kinds = (
+        _named(path, names, distortion, DISTORTIONS, "distortions") if distortion else _first(names, DISTORTIONS)
+    )
+    asked = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
+    wanted = asked or [name for name in names if name not in (column, kinds) and _is_number(lines[0][1][name])]
+    if not wanted:
+        raise ValueError(f"{path}: has no column of scores beside {column!r}")
+    return Records(
+        _numbers(path, lines, column, blank=False),
+        better or ("lower" if column.lower() == "dmos" else "higher"),
+        {name: _numbers(path, lines, name, blank=True) for name in wanted},
+        [row[kinds] or "" for _, row in lines] if kinds else None,
+    )
+
+
+def rises(records: Records, metric: str) -> bool:
+    """Whether the scores rise with the opinions, in the data at hand."""
+    there = np.isfinite(records.scores[metric])
+    scores, opinions = records.scores[metric][there], records.opinions[there]
+    return bool(np.cov(stats.rankdata(scores), stats.rankdata(opinions))[0, 1] >= 0)
+
+
+def by_distortion(
+    records: Records, metric: str, *, rising: bool, fit: Fit = "logistic5", resamples: int = 1000, seed: int = 0
+) -> dict[str, Agreement]:
+    """Agreement over all images, under the name `ALL`, and of each distortion that has images enough for the fit.
+
+    Args:
+        records: scores with opinions; images without a score of this metric do not count.
+        metric: one of ``records.scores``.
+        rising, fit, resamples, seed: as in `agreement`.
+
+    Raises:
+        ValueError: as `agreement`, for all images together.
+    """
+    scores = records.scores[metric]
+    kinds = np.array([ALL] * len(scores) if records.distortions is None else records.distortions)
+    there = np.isfinite(scores)
+    found = {}
+    for kind in (ALL, *dict.fromkeys(kinds.tolist())):
+        chosen = there if kind == ALL else there & (kinds == kind)
+        some = scores[chosen], records.opinions[chosen]
+        if kind != ALL and (chosen.sum() < LEAST or any(np.ptp(values) == 0 for values in some)):
+            continue
+        found[kind] = agreement(*some, rising=rising, fit=fit, resamples=resamples, seed=seed)
+    return found
+
+
+def _named(path: Path, names: Sequence[str], asked: str | None, known: Sequence[str], what: str) -> str:
+    if asked is None:
+        found = _first(names, known)
+        if found is None:
+            raise ValueError(
+                f"{path}: needs a column of {what} ({', '.join(known)}); it has {', '.join(names)}; "
+                "name the one that is meant"
+            )
+        return found
+    if asked not in names:
+        near = difflib.get_close_matches(asked, names, 1, 0.3)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"{path}: has no column {asked!r}{hint}; there are {', '.join(names)}")
+    return asked
+
+
+def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
+    lowered = {name.lower(): name for name in names}
+    return next((lowered[name] for name in known if name in lowered), None)
+
+
+def _numbers(
+    path: Path, lines: Sequence[tuple[int, Mapping[str, str | None]]], name: str, *, blank: bool
+) -> NDArray[np.float64]:
+    values = []
+    for number, row in lines:
+        cell = row[name]
+        if not cell and blank:
+            values.append(math.nan)
+        elif not _is_number(cell):
+            raise ValueError(f"{path}: line {number}: {name} is {cell!r}, not a number")
+        else:
+            values.append(float(cell or ""))
+    return np.array(values)
+
+
+def _is_number(cell: str | None) -> bool:
+    try:
+        float(cell or "")
+    except ValueError:
+        return False
+    return True

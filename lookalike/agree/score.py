@@ -1,0 +1,64 @@
+"""A database's images scored into a csv with their opinions, which a run that was stopped takes up again."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from lookalike import runs
+from lookalike.agree.opinions import Database, Opinion
+
+Scorer = Callable[[Path, Path], Mapping[str, float | None]]
+_BATCH = 50  # images after which the file is written again
+
+
+def score(
+    database: Database,
+    signatures: Mapping[str, str],
+    scorer: Scorer,
+    path: Path,
+    *,
+    progress: Callable[[Iterable[Opinion]], Iterable[Opinion]] = iter,
+) -> None:
+    """Score every image that the file does not hold yet.
+
+    Args:
+        database: from `opinions.load`.
+        signatures: metric → how its numbers are made; a file with others is refused.
+        scorer: ``scorer(judged, reference)`` gives a number a metric.
+        path: a csv that `records.read` reads; its signatures go into ``path.json`` beside it.
+        progress: wraps what is left to be scored, to show how far it is.
+
+    Raises:
+        ValueError: when the file was made with other metrics or options.
+    """
+    beside = path.with_name(f"{path.name}.json")
+    if path.exists():
+        found = runs.read_json(beside)["signatures"] if beside.exists() else None
+        if found != dict(signatures):
+            raise ValueError(
+                f"{path}: holds scores of {', '.join((found or {}).values()) or 'unknown make'}, not of "
+                f"{', '.join(signatures.values())}; name another file"
+            )
+    column = "mos" if database.better == "higher" else "dmos"
+    header = ("reference", "image", "distortion", column, *signatures)
+    done = _read(path)
+    runs.write_json(beside, {"database": database.name, "signatures": dict(signatures)})
+    left = [one for one in database.opinions if str(one.image) not in done]
+    try:
+        for number, one in enumerate(progress(left), 1):
+            values = scorer(one.image, one.reference)
+            cells = ("" if values[name] is None else repr(values[name]) for name in signatures)
+            done[str(one.image)] = [str(one.reference), str(one.image), one.distortion, repr(one.opinion), *cells]
+            if number % _BATCH == 0:
+                runs.write_csv(path, header, done.values())
+    finally:
+        runs.write_csv(path, header, done.values())
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row[1]: row for row in list(csv.reader(file))[1:]}
