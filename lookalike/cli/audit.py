@@ -19,7 +19,10 @@ def audit(
     targets: Positional[
         Annotated[
             tuple[str, ...],
-            arg(metavar="[NAME | PACKAGE.MODULE:CLASS ...]", help_behavior_hint="(default: the catalogue)"),
+            arg(
+                metavar="[NAME | EXPRESSION | PACKAGE.MODULE:CLASS ...]",
+                help_behavior_hint="(default: the catalogue)",
+            ),
         ]
     ] = (),
     promises: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: all)")] = (),
@@ -29,7 +32,8 @@ def audit(
     """Check the promises of metrics or losses, ours or anybody's; exit code 1 when one breaks.
 
     Args:
-        targets: names of the catalogue, or package.module:Class from here or any installed package.
+        targets: metrics, losses such as '0.84*ssim + 0.16*l1' or seed/ssim@published (see lookalike losses), or
+            package.module:Class from here or any installed package.
         promises: which promises.
         device: where to compute, such as cuda.
         json: print JSON.
