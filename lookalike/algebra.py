@@ -112,12 +112,7 @@ class Loss(nn.Module):
 
     def signature(self) -> str:
         """The formula with each term's signature."""
-        parts = (
-            f"{weight:g}*[{metric.signature()}]"
-            for weight, metric in zip(self.weights.values(), self.metrics, strict=True)
-            if isinstance(metric, Metric)
-        )
-        return " + ".join(parts)
+        return " + ".join(f"{weight:g}*[{_signature(metric)}]" for weight, metric in self._parts())
 
     def warn_if_blind(self) -> None:
         """Warn once when no term can train a network alone, with the reasons."""
@@ -170,6 +165,12 @@ class Loss(nn.Module):
     def _apply_schedules(self) -> None:
         for name, schedule in self.schedules.items():
             self.weights[name] = float(schedule(self.step))
+
+
+def _signature(metric: nn.Module) -> str:
+    """What a metric says of how its number is made; of a stranger that says nothing, the name of its class."""
+    say = getattr(metric, "signature", None)
+    return str(say()) if callable(say) else type(metric).__name__
 
 
 def as_loss(metric: nn.Module, x: Tensor, y: Tensor) -> Tensor:

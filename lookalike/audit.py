@@ -24,7 +24,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from lookalike import registry
+from lookalike import losses, presets, registry
 from lookalike.distortions import DISTORTIONS
 from lookalike.metric import PROMISES, Facts, Metric
 
@@ -89,7 +89,9 @@ class Subject:
 
 
 def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
-    """A metric by name, an object, or ``"package.module:Class"``, made ready for the audit on a device.
+    """A metric by name, a loss by expression or preset, ``"package.module:Class"``, or an object, made ready.
+
+    A published preset is fed what its authors feed it: the test images on their range.
 
     Raises:
         ValueError: when it cannot be found, built without arguments, or called with two batches in [0, 1].
@@ -99,6 +101,8 @@ def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
         >>> subject_of("ssim").best
         1.0
     """
+    if isinstance(target, str) and ":" not in target and target not in registry.names():
+        return _written(target, device)
     if isinstance(target, str) and ":" not in target:
         kind = registry.metric_class(target)
         return _our_own(
@@ -125,6 +129,32 @@ def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: st
         facts.name, metric, facts.better, facts.identical, max(64, metric.min_side), channels, facts, rebuilt,
         dict(facts.declines), dict(facts.tolerates), device,
     )  # fmt: skip
+
+
+def _written(expression: str, device: str) -> Subject:
+    """A loss by expression or preset."""
+    preset = presets.PRESETS.get(expression)
+    if preset is not None and preset.parts:
+        built = losses.loss(expression).to(device)
+        return _stranger(expression, _Fed(built, preset.fed), lambda data_range: built, device)
+
+    def rebuilt(data_range: Any) -> nn.Module:
+        return losses.loss(expression, data_range=data_range).to(device)
+
+    return _stranger(expression, rebuilt(1.0), rebuilt, device)
+
+
+class _Fed(nn.Module):
+    """A loss without a data range, of images in the unit range brought to the one that it is fed."""
+
+    def __init__(self, loss: nn.Module, fed: tuple[float, float]) -> None:
+        super().__init__()
+        self.loss, self.fed = loss, fed
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        low, high = self.fed
+        x, y = (image.to(torch.promote_types(image.dtype, torch.float32)) for image in (x, y))
+        return self.loss(low + (high - low) * x, low + (high - low) * y)
 
 
 def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]:
@@ -186,7 +216,7 @@ def run(
     """Check the promises of a metric or loss.
 
     Args:
-        target: a name of the catalogue, ``"package.module:Class"``, an object, or a `Subject`.
+        target: a metric's name, an expression or preset, ``"package.module:Class"``, an object, or a `Subject`.
         promises: which ones, all by default.
         device: where to compute, such as ``"cuda"``; a `Subject` brings its own.
 
@@ -324,9 +354,9 @@ def _monotone(subject: Subject) -> Iterator[str]:
 
 
 def _negative(subject: Subject) -> Iterator[str]:
-    """A photographic negative never scores better than mild noise."""
+    """A photographic negative never scores better than mild noise, of a twentieth of the range."""
     y = subject.picture()
-    negative, noisy = float(subject(1 - y, y)), float(subject(distorted(y, "gaussian_noise", 0.02), y))
+    negative, noisy = float(subject(1 - y, y)), float(subject(distorted(y, "gaussian_noise", 0.05), y))
     if not subject.badness(negative) > subject.badness(noisy):
         yield f"negative {negative:.6g}, mild noise {noisy:.6g}"
 

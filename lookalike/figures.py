@@ -69,7 +69,7 @@ def measure(target: str | nn.Module | Subject, *, device: str = "cpu") -> Figure
     Example:
         >>> found = measure("l2")
         >>> found.reached, [round(b / a, 2) for a, b in zip(found.pull, found.pull[1:])]
-        (1.0, [4.98, 3.75])
+        (1.0, [5.0, 3.83])
     """
     subject = target if isinstance(target, Subject) else subject_of(target, device)
     failures: dict[str, str] = {}
@@ -83,7 +83,7 @@ def measure(target: str | nn.Module | Subject, *, device: str = "cpu") -> Figure
 
     curves = {}
     for name in DISTORTIONS:
-        found = tried(name, lambda subject, name=name: _curve(subject, name))
+        found = tried(f"curve {name}", lambda subject, name=name: _curve(subject, name))
         if found is not None:
             curves[name] = found
     return Figures(

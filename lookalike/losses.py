@@ -1,11 +1,14 @@
 """Losses from expressions, and weights that make their terms pull equally.
 
-An expression is a sum of metrics by name, ``"0.84*ms_ssim + 0.16*l1"``; what it makes is an `algebra.Loss`.
+An expression is a sum of metrics by name, ``"0.84*ms_ssim + 0.16*l1"``, or a preset's name; what it makes is an
+`algebra.Loss`.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lookalike import registry
+from lookalike import presets, registry
 from lookalike.algebra import Loss as Loss
 from lookalike.algebra import as_loss as as_loss
 from lookalike.algebra import combine
@@ -27,10 +30,11 @@ def loss(
     check: Check = "shapes",
     convention: str | None = None,
 ) -> Loss:
-    """A loss from an expression: numbers, ``+ - *``, parentheses, metric names, ``name(option=value)``.
+    """A loss from an expression: numbers, ``+ - *``, parentheses, metric names, ``name(option=value)``; or by name.
 
     Args:
-        expression: such as ``"0.84*ms_ssim + 0.16*l1"`` or ``"ssim(win_size=7)"``.
+        expression: such as ``"0.84*ms_ssim + 0.16*l1"`` or ``"ssim(win_size=7)"``, or one of `presets.PRESETS`,
+            such as ``"seed/ssim_l1"`` or ``"3dgs"``.
         data_range: range of float inputs.
         check: ``"shapes"`` (default) lets unclamped outputs train; ``"values"`` raises on them.
         convention: for every term that has conventions and names none itself.
@@ -39,7 +43,8 @@ def loss(
         A `Loss`; its ``terms`` are keyed by name, with ``#2``, ``#3`` … for a name used again.
 
     Raises:
-        ValueError: for another grammar, or an unknown name, with the nearest one.
+        ValueError: for another grammar, or an unknown name, with the nearest one; for settings of a preset that
+            has its own (a convention; range and check of a published one, which takes values as they are).
         TypeError: for an unknown option, with the nearest one.
 
     Example:
@@ -48,6 +53,19 @@ def loss(
         >>> float(mix(image, image)), sorted(mix.terms)
         (0.0, ['l1', 'ssim'])
     """
+    if _is_preset(expression.strip()):
+        row = presets.preset(expression.strip())
+        if convention is not None:
+            raise ValueError(f"loss: {row.name} says its own convention: {row.formula}")
+        if row.parts:
+            if (data_range, check) != (1.0, "shapes"):
+                low, high = row.fed
+                raise ValueError(
+                    f"loss: {row.name} takes values as they are, its authors' from {low:g} to {high:g}; "
+                    "leave data_range and check alone"
+                )
+            return presets.published(row)
+        expression = row.expression
     shared = {"data_range": data_range, "check": check}
     parts: list[tuple[float, nn.Module]] = []
     for term in parse(expression):
@@ -58,6 +76,14 @@ def loss(
     made = combine(parts)
     made.warn_if_blind()
     return made
+
+
+def _is_preset(name: str) -> bool:
+    """Whether this is a preset's name or meant to be one: a word whose nearest name is a preset's."""
+    if name in presets.PRESETS or name in registry.names() or not re.fullmatch(r"(?=.*[A-Za-z])[\w/@]+", name):
+        return name in presets.PRESETS
+    near = difflib.get_close_matches(name, [*registry.names(), *presets.PRESETS], 1, 0.3)
+    return "/" in name or "@" in name or any(one in presets.PRESETS for one in near)
 
 
 def calibrate(

@@ -39,6 +39,16 @@ def catalog() -> list[str]:
     return sorted({metric.facts.name for metric in _scan().values()})
 
 
+def names() -> list[str]:
+    """All names that `get` takes, aliases among them, sorted.
+
+    Example:
+        >>> {"l2", "mse"} <= set(names())
+        True
+    """
+    return sorted(_scan())
+
+
 def cheap() -> list[str]:
     """The names of the metrics that need no learned weights.
 

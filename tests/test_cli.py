@@ -19,6 +19,7 @@ from lookalike import __version__, images, registry, signature
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.metric import PROMISES
+from lookalike.presets import PRESETS
 
 BROKEN_LOSS = """
 import torch
@@ -95,11 +96,11 @@ def test_help_does_not_wait_for_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stderr.split() == []
-    for verb in ("score", "ruler", "metrics", "audit", "study"):
+    for verb in ("score", "ruler", "metrics", "losses", "audit", "study"):
         assert verb in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["score", "ruler", "metrics", "audit", "study"])
+@pytest.mark.parametrize("verb", ["score", "ruler", "metrics", "losses", "audit", "study"])
 def test_every_verb_explains_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([verb, "--help"])
@@ -369,6 +370,22 @@ def test_metrics_lists_the_conventions(capsys: pytest.CaptureFixture[str]) -> No
     assert [row["name"] for row in printed_json(capsys, "metrics", "--conventions")] == list(CONVENTIONS)
 
 
+# losses
+
+
+def test_losses_lists_every_preset_with_its_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["losses"]) == 0
+    said = capsys.readouterr().out
+    for row in PRESETS.values():
+        [line] = [line for line in said.splitlines() if line.split()[:1] == [row.name]]
+        assert row.formula in line
+    assert main(["losses", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == list(PRESETS)
+    assert rows["seed/ssim_l1"]["formula"] == "0.84*ssim + 0.16*gaussian_l1"
+    assert rows["seed/ssim@published"]["breaks"] == ["negative", "batch", "data_range"]
+
+
 # audit
 
 
@@ -390,6 +407,14 @@ def test_audit_of_a_loss_of_this_folder_finds_what_breaks(strangers: Path) -> No
     rows = {line.split()[1]: line.split()[2] for line in done.stdout.splitlines()[2:-1]}
     assert rows == {"symmetric": "broken", "pure": "kept"}
     assert done.stdout.splitlines()[-1] == "1 of 2 promises broken"
+
+
+def test_audit_of_a_preset_and_of_an_expression(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "seed/ssim@published", "--promises", "negative", "pure", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert verdicts(found["seed/ssim@published"]) == {"negative": "broken", "pure": "kept"}
+    assert main(["audit", "0.5*ssim + 0.5*l1", "3dgs", "--promises", "negative", "data_range", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["0.5*ssim + 0.5*l1", "3dgs"]
 
 
 def test_audit_of_several_is_one_table(
