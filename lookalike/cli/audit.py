@@ -105,8 +105,8 @@ def _figures(targets: Sequence[str], device: str, json: bool) -> None:
     )
     show.as_line(
         "reached: pixels with a gradient. centre: gradient on the middle 3×3, × an even share. red ↔ blue: change "
-        "when they change places. negative: what it costs, × noise of 0.05; below 1 it passes for better. pull: norm "
-        "of the gradient at that noise.\n"
+        "when they change places. negative: what it costs, × noise of 0.05; below 1 it passes for better. pull: "
+        "norm of the gradient at that noise.\n"
     )
     show.as_table(
         ("score at rising strength", *found),
