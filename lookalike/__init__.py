@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lookalike.losses import calibrate as calibrate
     from lookalike.losses import loss as loss
+    from lookalike.losses import prepare as prepare
     from lookalike.ops._kernels import use_kernels as use_kernels
     from lookalike.registry import catalog as catalog
     from lookalike.registry import get as get
     from lookalike.scoring.pair import measure as measure
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "calibrate", "catalog", "get", "loss", "measure", "use_kernels"]
+__all__ = ["__version__", "calibrate", "catalog", "get", "loss", "measure", "prepare", "use_kernels"]
 
 _ROOMS = {
     "calibrate": "lookalike.losses",
@@ -25,6 +26,7 @@ _ROOMS = {
     "get": "lookalike.registry",
     "loss": "lookalike.losses",
     "measure": "lookalike.scoring.pair",
+    "prepare": "lookalike.losses",
     "use_kernels": "lookalike.ops._kernels",
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lookalike.metric import Metric
+from lookalike.metric import Metric, Prepared
 
 Schedule = Callable[[int], float]
 
@@ -61,12 +61,24 @@ class Loss(nn.Module):
         self.step = 0
         self._warned = False
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def prepare(self, y: Tensor) -> Prepared:
+        """Keep a reference for every term: the result is called with ``x`` alone, with the weights of that time.
+
+        Args:
+            y: references ``(n, c, h, w)``; they get no gradient.
+
+        Raises:
+            TypeError, ValueError: as a term says.
+        """
+        y = y.detach()
+        return Prepared(self, y, [one.prepare(y) if isinstance(one, Metric) else y for one in self.metrics])
+
+    def forward(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
         """The loss of a batch.
 
         Args:
             x: images judged, ``(n, c, h, w)``.
-            y: references, same shape.
+            y: references, same shape, or what `prepare` made of them.
 
         Returns:
             A scalar.
@@ -75,9 +87,10 @@ class Loss(nn.Module):
             self.warn_if_blind()
         weighted = []
         terms = {}
-        for (name, weight), metric in zip(self.weights.items(), self.metrics, strict=True):
+        references = y.kept if isinstance(y, Prepared) else [y] * len(self.metrics)
+        for (name, weight), metric, reference in zip(self.weights.items(), self.metrics, references, strict=True):
             with torch.set_grad_enabled(torch.is_grad_enabled() and weight != 0):
-                value = as_loss(metric, x, y)
+                value = as_loss(metric, x, reference)
             terms[name] = value.detach()
             if weight != 0:
                 weighted.append(weight * value)
@@ -173,7 +186,7 @@ def _signature(metric: nn.Module) -> str:
     return str(say()) if callable(say) else type(metric).__name__
 
 
-def as_loss(metric: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def as_loss(metric: nn.Module, x: Tensor, y: Tensor | Prepared) -> Tensor:
     """The mean over the batch of a metric, turned so that lower is better and identical images are best.
 
     Example:

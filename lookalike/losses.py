@@ -21,6 +21,7 @@ from lookalike.algebra import Loss as Loss
 from lookalike.algebra import as_loss as as_loss
 from lookalike.algebra import combine
 from lookalike.images import Check, DataRange
+from lookalike.metric import Metric, Prepared
 
 
 def loss(
@@ -140,6 +141,39 @@ def calibrate(
                 f"{name:<20}{loss.weights[name]:>12.5g}{before[name]:>12.5g}{weights[name]:>14.5g}{after[name]:>12.5g}"
             )
     return made
+
+
+def prepare(target: str | Metric | Loss, reference: Tensor, **options: Any) -> Prepared:
+    """Keep a reference that many images are held against: ``prepare("ssim", y)(x)`` is ``get("ssim")(x, y)``.
+
+    A metric on learned features takes those of the reference once, for about half the time; others keep the
+    reference alone. The terms of a loss do so each.
+
+    Args:
+        target: a metric's name or a metric (scores ``(n,)``), an expression or preset or a loss (a scalar).
+        reference: ``(n, c, h, w)`` in the target's range; it gets no gradient.
+        options: of `registry.get` or `loss`, where the target is text.
+
+    Returns:
+        What is called with ``x`` alone, images of the reference's shape. After moving the metric, prepare anew.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one, and for images that do not fit.
+        TypeError: for another target, or options of one that is made already.
+
+    Example:
+        >>> y = torch.rand(2, 3, 32, 32)
+        >>> float(prepare("0.8*l1 + 0.2*ssim", y)(y)), prepare("l1", y)(y).tolist()
+        (0.0, [0.0, 0.0])
+    """
+    if isinstance(target, str):
+        made = registry.get(target, **options) if target in registry.names() else loss(target, **options)
+        return made.prepare(reference)
+    if not isinstance(target, Metric | Loss):
+        raise TypeError(f"prepare: needs a metric, a loss, or text that names one; got {type(target).__name__}")
+    if options:
+        raise TypeError(f"prepare: {type(target).__name__} is made already; it takes no {', '.join(options)} here")
+    return target.prepare(reference)
 
 
 def strengths(loss: Loss, x: Tensor, y: Tensor) -> dict[str, float]:

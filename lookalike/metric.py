@@ -6,9 +6,9 @@ float64) and reduces. A metric adds a pure function, a class with ``facts`` and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +81,29 @@ class Facts:
             raise ValueError(f"{self.name}: no promise is called {', '.join(sorted(unknown))}; see metric.PROMISES")
 
 
+class Prepared:
+    """A reference that is kept: ``prepared(x)`` is ``metric(x, y)``, with one pass of a network instead of two.
+
+    Made by the ``prepare`` of a metric or loss. It gets no gradient. After moving the metric prepare anew.
+
+    Attributes:
+        metric: that made it.
+        y: the reference as given, ``(n, c, h, w)``.
+        kept: what the metric computed of it; None where it keeps the reference alone.
+    """
+
+    def __init__(self, metric: Callable[..., Tensor], y: Tensor, kept: Any = None) -> None:
+        self.metric, self.y, self.kept = metric, y, kept
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """What ``metric(x, y)`` gives, for images of the reference's shape."""
+        return self.metric(x, self)
+
+    def map(self, x: Tensor) -> Tensor:
+        """Where the images differ, as ``metric.map(x, y)`` gives it."""
+        return cast(Any, self.metric).map(x, self)
+
+
 class Metric(nn.Module):
     """A full-reference metric: ``metric(x, y) -> (n,)``.
 
@@ -125,12 +148,29 @@ class Metric(nn.Module):
         """The map ``(n, c, h', w')`` of a checked pair, where the metric has one."""
         raise TypeError(f"{self.facts.name}: has no map; metrics with one are l1, l2, charbonnier and ssim")
 
-    def forward(self, x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+    def prepare(self, y: Tensor) -> Prepared:
+        """Keep a reference: the result is called with ``x`` alone; learned features are taken once.
+
+        Args:
+            y: references ``(n, c, h, w)`` in ``data_range``; they get no gradient.
+
+        Raises:
+            TypeError, ValueError: as `images.pair` says.
+
+        Example:
+            >>> from lookalike.metrics.pixel import L1
+            >>> L1().prepare(torch.ones(2, 1, 4, 4))(torch.zeros(2, 1, 4, 4)).tolist()
+            [1.0, 1.0]
+        """
+        self._enter(y, y)
+        return Prepared(self, y.detach())
+
+    def forward(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None = None) -> Tensor:
         """Score a pair of batches.
 
         Args:
             x: images judged, ``(n, c, h, w)``.
-            y: references, same shape.
+            y: references, same shape, or what `prepare` made of them.
             mask: validity ``(n, 1 or c, h, w)`` in [0, 1], for metrics whose facts say ``masks``.
 
         Returns:
@@ -139,27 +179,27 @@ class Metric(nn.Module):
         Raises:
             TypeError, ValueError: as `images.pair` says.
         """
-        x, y = self._enter(x, y)
+        x, reference = self._enter(x, y)
         with torch.autocast(x.device.type, enabled=False):
             if mask is None:
-                scores = self.score(x, y)
+                scores = self.score(x, reference)
             else:
-                scores = self.score_masked(x, y, images.mask_for(x, mask, self.facts.name))
+                scores = self.score_masked(x, reference, images.mask_for(x, mask, self.facts.name))
         return reduce(scores, self.reduction)
 
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
         """Scores over the valid pixels alone, where the metric's facts say ``masks``."""
         raise TypeError(f"{self.facts.name}: takes no mask")
 
-    def map(self, x: Tensor, y: Tensor) -> Tensor:
+    def map(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
         """Where the images differ: ``(n, c, h', w')``, in the direction of the score.
 
         Raises:
             TypeError: for a metric without a map.
         """
-        x, y = self._enter(x, y)
+        x, reference = self._enter(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            return self.score_map(x, y)
+            return self.score_map(x, reference)
 
     def __add__(self, other: Metric | Loss) -> Loss:
         return _sum_of(self) + other
@@ -192,7 +232,11 @@ class Metric(nn.Module):
     def extra_repr(self) -> str:  # noqa: D102 - as nn.Module says
         return self.signature()
 
-    def _enter(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
+        """The checked pair; of a prepared reference whatever was kept stays as it is."""
+        if isinstance(y, Prepared):
+            x, reference = self._enter(x, y.y)
+            return x, reference if y.kept is None else y
         return images.pair(
             x,
             y,

@@ -13,11 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 import lookalike
 from lookalike import losses
+from lookalike.metric import Prepared
 from lookalike.metrics.contextual import Contextual, ContextualPatches, contextual_loss, sample
 from lookalike.ops import contextual as op
 from lookalike.ops._kernels import use_kernels
 from lookalike.ops.contextual import reference, streamed
-from lookalike.ops.features import Features, Prepared
+from lookalike.ops.features import Features
 
 DISTANCES = ("cosine", "l1", "l2")
 

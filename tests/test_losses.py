@@ -5,9 +5,11 @@ import warnings
 
 import pytest
 import torch
+from learned import needs
 
 import lookalike
 from lookalike import losses
+from lookalike.ops.features import Features
 
 
 @pytest.fixture
@@ -199,3 +201,56 @@ def test_calibration_makes_the_pulls_equal_or_in_ratio(pair):
         lookalike.calibrate(loss, pair[1], pair[1], report=None)
     with pytest.raises(ValueError, match="no term is called 'mse'"):
         lookalike.calibrate(loss, *pair, ratio={"mse": 1})
+
+
+CACHING = [
+    pytest.param(name, marks=needs(lookalike.registry.metric_class(name).facts.weights))
+    for name in ("lpips_alex", "lpips_vgg", "dists", "perceptual", "style", "contextual")
+]
+
+
+@pytest.mark.parametrize("name", [*lookalike.registry.cheap(), *CACHING])
+def test_a_prepared_reference_scores_as_the_pair(name):
+    metric = lookalike.get(name)
+    side = max(64, metric.min_side)
+    y = torch.rand(2, (metric.channels or (3,))[-1], side, side, generator=torch.Generator().manual_seed(0))
+    x = (0.9 * y + 0.05).requires_grad_()
+    prepared = lookalike.prepare(name, y.clone().requires_grad_())
+    torch.testing.assert_close(prepared(x), metric(x, y))
+    [found], [wanted] = (torch.autograd.grad(score.sum(), x) for score in (prepared(x), metric(x, y)))
+    torch.testing.assert_close(found, wanted)
+
+
+@needs("vgg16")
+def test_a_prepared_loss_takes_the_references_features_once():
+    y = torch.rand(1, 3, 32, 32)
+    x = torch.rand(1, 3, 32, 32)
+    mix = lookalike.loss("0.5*perceptual + 0.5*ssim + 0*l1")
+    prepared = lookalike.prepare(mix, y)
+    calls = []
+    for module in mix.modules():
+        if isinstance(module, Features):
+            module.register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(prepared(x), mix(x, y))
+    assert len(calls) == 1 + 2
+    assert list(mix.terms) == ["perceptual", "ssim", "l1"]
+
+
+def test_what_can_be_prepared(pair):
+    x, y = pair
+    for name in ("l1", "ssim"):
+        torch.testing.assert_close(lookalike.prepare(lookalike.get(name), y)(x), lookalike.get(name)(x, y))
+    for text in ("l1 + ssim", "seed/ssim_l1@published"):
+        torch.testing.assert_close(lookalike.prepare(text, y)(x), lookalike.loss(text)(x, y))
+    assert lookalike.prepare("l1", 255 * y, data_range=255)(255 * x).shape == (2,)
+    torch.testing.assert_close(lookalike.prepare("l1", y).map(x), (x - y).abs())
+    with pytest.raises(TypeError, match="got int"):
+        lookalike.prepare(3, y)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes no data_range here"):
+        lookalike.prepare(lookalike.get("l1"), y, data_range=255)
+    with pytest.raises(ValueError, match="did you mean 'ssim'"):
+        lookalike.prepare("sism", y)
+    with pytest.raises(ValueError, match="same shape"):
+        lookalike.prepare("l1", y)(x[:1])
+    with pytest.raises(ValueError, match="outside data_range"):
+        lookalike.prepare("l1", 2 * y)

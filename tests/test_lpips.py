@@ -12,8 +12,9 @@ from PIL import Image
 from torchvision_schemas import register_torchvision_schemas
 
 from lookalike import images, losses, registry, weights
+from lookalike.metric import Prepared
 from lookalike.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSSqueeze
-from lookalike.ops.features import Prepared, random_state
+from lookalike.ops.features import random_state
 from lookalike.weights import MissingWeights
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "authors.json").read_text())["values"]

@@ -6,8 +6,9 @@ from learned import needs, untrained
 from torch import nn
 
 from lookalike import losses, registry
+from lookalike.metric import Prepared
 from lookalike.metrics.perceptual import Perceptual, Style, feature_distance, gram
-from lookalike.ops.features import Features, Prepared, random_state
+from lookalike.ops.features import Features, random_state
 
 SMALL = {"vgg16": "relu2_2", "vgg19": "conv2_2", "alexnet": "relu2", "squeezenet1_1": "fire3"}
 

@@ -24,11 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lookalike.metric import Facts, Metric
+from lookalike.metric import Facts, Metric, Prepared
 from lookalike.ops import contextual as op
 from lookalike.ops import window
 from lookalike.ops.contextual import Distance
-from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features, Prepared
+from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features
 from lookalike.signature import number
 
 Sampling = Literal["all", "paired"]
@@ -266,11 +266,6 @@ class Contextual(Metric):
             chosen = sample(count, self.positions, self.seed).to(x.device)
         options = {"distance": self.distance, "bandwidth": self.bandwidth, "spatial_weight": self.spatial_weight}
         return contextual_loss(x, y, **options, chosen=chosen)
-
-    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        if isinstance(y, Prepared):
-            return super()._enter(x, y.y)[0], y
-        return super()._enter(x, y)
 
 
 class ContextualPatches(Contextual):

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from lookalike import weights
-from lookalike.metric import Facts, Metric
-from lookalike.ops.features import Features, Prepared
+from lookalike.metric import Facts, Metric, Prepared
+from lookalike.ops.features import Features
 
 C1 = C2 = 1e-6
 _CHANNELS = (3, 64, 128, 256, 512, 512)
@@ -141,8 +141,3 @@ class DISTS(Metric):
 
     def _describe(self, image: Tensor) -> list[Statistics]:
         return [statistics(one) for one in (image, *self.features(image))]
-
-    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        if isinstance(y, Prepared):
-            return super()._enter(x, y.y)[0], y
-        return super()._enter(x, y)

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike import weights
-from lookalike.metric import Facts, Metric
-from lookalike.ops.features import Features, Prepared, unit
+from lookalike.metric import Facts, Metric, Prepared
+from lookalike.ops.features import Features, unit
 
 
 def lpips_maps(x: Sequence[Tensor], y: Sequence[Tensor], heads: Sequence[Tensor]) -> list[Tensor]:
@@ -127,11 +127,6 @@ class LPIPSAlex(Metric):
 
     def _vectors(self, image: Tensor) -> list[Tensor]:
         return [unit(one) for one in self.features(image)]
-
-    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        if isinstance(y, Prepared):
-            return super()._enter(x, y.y)[0], y
-        return super()._enter(x, y)
 
 
 class LPIPSVGG(LPIPSAlex):

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from lookalike.metric import Facts, Metric
-from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features, Pooling, Prepared, unit
+from lookalike.metric import Facts, Metric, Prepared
+from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features, Pooling, unit
 from lookalike.options import choice
 from lookalike.signature import number
 
@@ -159,11 +159,6 @@ class _OnFeatures(Metric):
     def _apart(self, x: Any, y: Any) -> Tensor:
         """How far two images are apart in one layer, ``(n,)``."""
         raise NotImplementedError
-
-    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        if isinstance(y, Prepared):
-            return super()._enter(x, y.y)[0], y
-        return super()._enter(x, y)
 
 
 class Perceptual(_OnFeatures):

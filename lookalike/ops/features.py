@@ -403,26 +403,3 @@ def unit(maps: Tensor) -> Tensor:
     zero = squared == 0
     length = torch.where(zero, 1.0, squared).sqrt() + UNIT_EPSILON
     return maps * torch.where(zero, 0.0, 1 / length)
-
-
-class Prepared:
-    """A reference of which the features are kept: ``prepared(x)`` is ``metric(x, y)`` for one pass of the network.
-
-    Made by a metric's ``prepare``. The reference gets no gradient. After moving the metric, prepare anew.
-
-    Attributes:
-        metric: that made it.
-        y: the reference as given, ``(n, c, h, w)``.
-        kept: what the metric computed of it.
-    """
-
-    def __init__(self, metric: Callable[..., Tensor], y: Tensor, kept: Any) -> None:
-        self.metric, self.y, self.kept = metric, y, kept
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Scores of images of the reference's shape, as ``metric(x, y)`` gives them."""
-        return self.metric(x, self)
-
-    def map(self, x: Tensor) -> Tensor:
-        """Where the images differ, as ``metric.map(x, y)`` gives it."""
-        return cast(Any, self.metric).map(x, self)
