@@ -207,9 +207,9 @@ def test_half_precision(dtype: torch.dtype) -> None:
 @interpreted
 def test_bytes() -> None:
     x, y = ((255 * image).byte() for image in images(1, 1, 20, 31))
-    wanted = reference.means(x.double() / 255, y.double() / 255, GAUSS, **CONSTANTS)
+    wanted = means.reference(x.double() / 255, y.double() / 255, GAUSS, **CONSTANTS)
     assert (means(x, y, GAUSS, **CONSTANTS) - wanted).abs().max() <= 1e-6
-    wanted = l1.l1_ssim(x.double() / 255, y.double() / 255, GAUSS, **CONSTANTS)
+    wanted = l1_ssim.reference(x.double() / 255, y.double() / 255, GAUSS, **CONSTANTS)
     assert (l1_ssim(x, y, GAUSS, **CONSTANTS) - wanted).abs().max() <= 1e-6
 
 

@@ -1,4 +1,4 @@
-"""SSIM of two planes, and its gradient, as one Triton kernel. Nothing but `gpu_calls` imports this file, on first use.
+"""SSIM of two planes, and its gradient, as one Triton kernel. Only `gpu_calls` imports this file, on first use.
 
 With p = x + y and m = x − y about shifts near their means, SSIM needs the four blurs E[p], E[m], E[p²], E[m²]; the
 formulas are those of `kernel.cpp`. A program takes one square tile of one plane. Along each axis the window, border
@@ -32,7 +32,7 @@ def _weight(weights, k, TAPS: tl.constexpr):
 
 @triton.jit
 def _window_matrix(weights, start, size, TAPS: tl.constexpr, BORDER: tl.constexpr, TILE: tl.constexpr):
-    """What pixel ``start + column`` counts in the window about centre ``start + row``; centres off the map have 0."""
+    """What pixel ``start + column`` counts in the window about centre ``start + row``; 0 off the map."""
     RADIUS: tl.constexpr = TAPS // 2
     row = tl.arange(0, TILE)[:, None]
     centre = start + row
@@ -54,7 +54,7 @@ def _window_matrix(weights, start, size, TAPS: tl.constexpr, BORDER: tl.constexp
 def _on_map(centre, index, size, TAPS: tl.constexpr, BORDER: tl.constexpr, TILE: tl.constexpr):
     """Whether a centre has a map position, and its window lies in the tile."""
     RADIUS: tl.constexpr = TAPS // 2
-    LOST: tl.constexpr = RADIUS if BORDER == 1 else 0
+    LOST: tl.constexpr = RADIUS if BORDER == 1 else 0  # pyright: ignore[reportAssignmentType]
     return (centre >= LOST) & (centre < size - LOST) & (index >= RADIUS) & (index < TILE - RADIUS)
 
 
@@ -76,12 +76,12 @@ def _ssim(
     RADIUS: tl.constexpr = TAPS // 2
     HALO: tl.constexpr = 2 * RADIUS if GRADIENTS > 0 else RADIUS
     STEP: tl.constexpr = TILE - 2 * HALO
-    LOST: tl.constexpr = RADIUS if BORDER == 1 else 0
+    LOST: tl.constexpr = RADIUS if BORDER == 1 else 0  # pyright: ignore[reportAssignmentType]
     program = tl.program_id(0)
     tiles = tiles_down * tiles_across
     plane = (program // tiles).to(tl.int64)
     tile = program % tiles
-    if UNLESS_ZERO:
+    if UNLESS_ZERO:  # noqa: SIM102 - known when compiled, and the load is not
         if tl.load(upstream + 2 * plane + 1) == 0:
             return
     top = tile // tiles_across * STEP - HALO
@@ -103,8 +103,8 @@ def _ssim(
         tl.store(totals + program * 3 + 2, tl.sum(tl.where(owned & inside, tl.abs(m), 0.0)))
     l1_gradient = tl.where(m > 0, l1_slope, tl.where(m < 0, -l1_slope, 0.0))
     pixels = tl.sum(inside.to(tl.float32))
-    shift_p = tl.sum(p) / pixels
-    shift_m = tl.sum(m) / pixels
+    shift_p = tl.sum(p) / pixels  # pyright: ignore[reportOperatorIssue]
+    shift_m = tl.sum(m) / pixels  # pyright: ignore[reportOperatorIssue]
     p -= shift_p
     m -= shift_m
 
@@ -212,8 +212,9 @@ def launch(
         source = _SLOPES if upstream is None else _PLANES if upstream.ndim == 3 else _MAPS
         if totals_wanted != (source == _SLOPES):
             raise ValueError("launch: sums are made when no upstream is given, and only then")
+        kernel: Any = _ssim
         with torch.cuda.device_of(x):
-            _ssim[(n * c * down * across,)](
+            kernel[(n * c * down * across,)](
                 x, y, weights, totals if upstream is None else upstream, totals, totals if maps is None else maps,
                 gx, gx if gy is None else gy, c, height, width, down, across,
                 n * c * (height - lost) * (width - lost), *x.stride(), *y.stride(),
@@ -222,5 +223,6 @@ def launch(
                 TAPS=taps, BORDER=BORDERS[setting.border], TILE=tile,
                 GRADIENTS=0 if gradients is None else 1 if gy is None else 2, UPSTREAM=source,
                 UNLESS_ZERO=unless_zero, MAPS=maps is not None, num_warps=4 if tile == 64 else 8,
+                enable_fp_fusion=True,
             )  # fmt: skip
     return totals.sum(2, dtype=torch.float64)
