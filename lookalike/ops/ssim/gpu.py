@@ -3,8 +3,8 @@
 With p = x + y and m = x − y about shifts near their means, SSIM needs the four blurs E[p], E[m], E[p²], E[m²]; the
 formulas are those of `kernel.cpp`. A program takes one square tile of one plane. Along each axis the window, border
 rule and all, is a banded matrix ``M[centre, pixel]``, so that a blur is ``M_v X M_hᵀ`` and its adjoint, which the
-gradient is made of, ``M_vᵀ D M_h``: products of tiles, which tensor cores do. Nothing but the gradient and a few sums
-per tile leaves the chip.
+gradient is made of, ``M_vᵀ D M_h``: products of tiles, which tensor cores do. Only the gradient and a few
+sums per tile are written.
 
 A tile loses a radius on each side to the window, and another to the adjoint; neighbours overlap by that much, and
 every centre and pixel has one owner. Sums are written per tile and added outside, in a fixed order: no atomics.
@@ -60,7 +60,7 @@ def _on_map(centre, index, size, TAPS: tl.constexpr, BORDER: tl.constexpr, TILE:
 
 @triton.jit
 def _product(left, right):
-    # Three TF32 products keep about float32's digits; one keeps three digits, which SSIM's variances do not survive.
+    # Three TF32 products keep float32's digits; one keeps three digits, which SSIM's variances do not survive.
     return tl.dot(left, right, input_precision="tf32x3")
 
 

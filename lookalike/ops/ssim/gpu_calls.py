@@ -1,8 +1,8 @@
 """SSIM on the GPU: what the Triton kernel of `gpu` takes, under autograd and torch.compile.
 
 `gpu`, and Triton with it, is imported when the kernel first runs. Where a gradient is wanted of means, it is made
-in the pass that makes them and scaled in the backward pass, without a look at values from the host, so that calls can
-be captured in a CUDA graph after a warm-up call. With ``create_graph=True`` the reference takes the backward pass.
+in the pass that makes them and scaled in the backward pass, without a look at values from the host, so calls can be
+captured in a CUDA graph after a warm-up call. With ``create_graph=True`` the reference takes the backward pass.
 """
 
 from __future__ import annotations
