@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from lookalike.ops._kernels import Op
-from lookalike.ops.ssim import cpu, l1, reference
+from lookalike.ops.ssim import cpu, gpu_calls, l1, reference
 
-means = Op(reference.means, cpu.means_kernel)
-maps = Op(reference.maps, cpu.maps_kernel)
-pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
-l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
+means = Op(reference.means, cpu.means_kernel, gpu_calls.means_kernel)
+maps = Op(reference.maps, cpu.maps_kernel, gpu_calls.maps_kernel)
+pyramid = Op(reference.pyramid, cpu.pyramid_kernel, gpu_calls.pyramid_kernel)
+l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel, gpu_calls.l1_ssim_kernel)
