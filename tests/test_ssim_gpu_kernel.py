@@ -84,7 +84,7 @@ def test_in_the_interpreter() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-5000:]
-    assert " passed" in run.stdout
+    assert run.stdout.count(".") > 40, run.stdout  # one a test that passed
 
 
 @pytest.mark.skipif(gpu_calls._INTERPRETED, reason="there CPU tensors are welcome")
