@@ -27,7 +27,11 @@ from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
 from lookalike.metric import Metric
 
-TASKS: dict[str, type[Task[Any]]] = {"autoencode": AutoencodeTask, "restore": RestoreTask, "translate": TranslateTask}
+TASKS: dict[str, type[Task[Any]]] = {
+    "autoencode": AutoencodeTask,
+    "restore": RestoreTask,
+    "translate": TranslateTask,
+}
 TITLES = {
     "autoencode": "An autoencoder trained with each loss",
     "restore": "A restoration network trained with each loss",
@@ -142,7 +146,7 @@ def parsed(recipe: Recipe, report: Report) -> list[Candidate]:
         for metric in loss.metrics:
             if isinstance(metric, Metric) and metric.min_side > recipe.side:
                 raise ValueError(
-                    f"{label}: {metric.facts.name} needs {metric.min_side} px a side, the crops have {recipe.side}; "
+                    f"{label}: {metric.facts.name} needs {metric.min_side} px a side, crops have {recipe.side}; "
                     f"take --side {-(-metric.min_side // 8) * 8}"
                 )
         name = runs.file_name(label, [*(one.name for one in made), *_RESERVED])
@@ -167,11 +171,6 @@ def fair(candidates: list[Candidate], task: Task[Any], sets: Sets, report: Repor
 
 def described(recipe: Recipe, candidates: list[Candidate], sets: Sets) -> dict[str, Any]:
     """What ``lab.json`` holds."""
-    held = list(sets.held.values())
-    count = min(len(one.names) for one in held)
-    rows = [
-        {"id": f"{at:03d}", "name": " / ".join(one.names[at] for one in held)} for at in range(count)
-    ]
     directions = [way.name for way in TASKS[recipe.task].directions if way.name]
     return {
         "kind": "lab",
@@ -181,9 +180,7 @@ def described(recipe: Recipe, candidates: list[Candidate], sets: Sets) -> dict[s
             {
                 "name": one.name,
                 "label": one.label,
-                "calibrated": {
-                    term: {"raw": raw, "used": one.loss.weights[term]} for term, raw in one.raw.items()
-                },
+                "calibrated": {term: {"raw": raw, "used": one.loss.weights[term]} for term, raw in one.raw.items()},
             }
             for one in candidates
         ],
@@ -191,10 +188,16 @@ def described(recipe: Recipe, candidates: list[Candidate], sets: Sets) -> dict[s
         "samples": {
             "views": [{"id": "input", "label": "input"}]
             + ([{"id": "target", "label": "target"}] if recipe.task == "restore" else []),
-            "rows": rows,
+            "rows": sample_rows(sets),
         },
         "directions": directions,
     }
+
+
+def sample_rows(sets: Sets) -> list[dict[str, str]]:
+    """The held-out images as ``lab.json`` names them; of two sides, one of each a row."""
+    names = zip(*(held.names for held in sets.held.values()), strict=False)
+    return [{"id": f"{at:03d}", "name": " / ".join(of_one)} for at, of_one in enumerate(names)]
 
 
 def trained(recipe: Recipe, folder: Path, name: str, seed: int, device: str) -> torch.nn.ModuleDict | None:

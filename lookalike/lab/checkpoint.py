@@ -65,7 +65,8 @@ def load(path: Path, task: Task[Any]) -> int:
     check_recipe(path, json.loads(state["recipe"]), task.recipe.as_json())
     if len(state["memories"]) != processes.world():
         raise ValueError(
-            f"{path}: was written by {len(state['memories'])} processes; go on with as many, not {processes.world()}"
+            f"{path}: was written by {len(state['memories'])} processes; go on with as many, "
+            f"not {processes.world()}"
         )
     task.networks.load_state_dict(state["networks"])
     task.averages.load_state_dict(state["averages"])

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -198,7 +199,7 @@ def _mark(files: Sequence[Path], recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps([seen, prepared]).encode()).hexdigest()
 
 
-def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) -> dict[str, object]:
+def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) -> dict[str, Any]:
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
     images, used, left_out = [], [], []
     written, limit = 0, int(CACHE_GIB * 2**30)
@@ -232,13 +233,18 @@ def _prepared(path: Path, recipe: Recipe) -> Levels:
     if recipe.load:
         height, width = picture.shape[:2]
         scale = recipe.load / min(height, width)
-        size = (recipe.load, recipe.load) if getattr(recipe, "as_published", False) else (
-            max(recipe.load, round(width * scale)), max(recipe.load, round(height * scale)),
+        size = (
+            (recipe.load, recipe.load)
+            if getattr(recipe, "as_published", False)
+            else (
+                max(recipe.load, round(width * scale)),
+                max(recipe.load, round(height * scale)),
+            )
         )  # fmt: skip - the seed squashed its images to a square
         picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
     if min(picture.shape[:2]) < recipe.side:
         raise UnreadableImage(
-            f"{path}: {picture.shape[1]}x{picture.shape[0]} px is smaller than the crop of {recipe.side} px (--side)"
+            f"{path}: {picture.shape[1]}x{picture.shape[0]} px is smaller than the crop of {recipe.side} (--side)"
         )
     return picture
 
@@ -277,7 +283,9 @@ def crops(pictures: Pictures, recipe: Recipe, seed: int, positions: Sequence[int
     for position in positions:
         epoch, index = divmod(position, len(pictures))
         at = int(order(seed, epoch, len(pictures))[index])
-        made.append(crop(pictures.read(at), recipe.side, recipe.flip, np.random.default_rng([seed, epoch, index, 1])))
+        made.append(
+            crop(pictures.read(at), recipe.side, recipe.flip, np.random.default_rng([seed, epoch, index, 1]))
+        )
     return made
 
 

@@ -51,5 +51,7 @@ def calibrated(loss: Loss, start: Tensor, target: Tensor) -> Loss:
     """
     own = pull(loss, start, target)
     if not 0 < own < float("inf"):
-        raise ValueError(f"calibrate: {loss.extra_repr()} has a gradient of {own:g} here; train it with --no-calibrate")
+        raise ValueError(
+            f"calibrate: {loss.extra_repr()} has a gradient of {own:g} here; train it with --no-calibrate"
+        )
     return loss * (pull(loss_of("l1"), start, target) / own)

@@ -12,7 +12,15 @@ Damage = Literal["noise", "jpeg", "half"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 PUBLISHED = (
-    "l1", "ssim", "ssim_l1", "ssim_l2_a", "ssim_l2_b", "ssim_l1l2_b", "l2", "l1_l2", "ssim_l1l2_a",
+    "l1",
+    "ssim",
+    "ssim_l1",
+    "ssim_l2_a",
+    "ssim_l2_b",
+    "ssim_l1l2_b",
+    "l2",
+    "l1_l2",
+    "ssim_l1l2_a",
 )  # fmt: skip - the write-up shows the first six
 
 
@@ -196,8 +204,8 @@ class Translate(Recipe):
 
 AS_PUBLISHED = Translate(
     losses=tuple(f"seed/{name}@published" for name in PUBLISHED), steps=20_100, batch_size=1, side=128, load=128,
-    flip=False, width=32, lr=2e-4, ema=0.0, calibrate=False, precision="float32", blocks=6, cycle=10.0, identity=0.0,
-    pool=50, as_published=True,
+    flip=False, width=32, lr=2e-4, ema=0.0, calibrate=False, precision="float32", blocks=6, cycle=10.0,
+    identity=0.0, pool=50, as_published=True,
 )  # fmt: skip
 
 TASKS: dict[str, type[Recipe]] = {kind.task: kind for kind in (Autoencode, Restore, Translate)}

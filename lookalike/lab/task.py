@@ -13,7 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.algebra import Loss
-from lookalike.lab.data import Held, Levels, Pictures, Report, as_tensor, crops, train_and_held
+from lookalike.lab.data import (
+    Held,
+    Levels,
+    Pictures,
+    Report,
+    as_tensor,
+    crops,
+    decoded,
+    existing,
+    files_in,
+    held_crops,
+    train_and_held,
+)  # fmt: skip
 from lookalike.lab.recipe import Recipe
 
 R = TypeVar("R", bound=Recipe)
@@ -106,6 +118,11 @@ class Task(Generic[R]):
         """The images that the recipe names."""
         raise NotImplementedError
 
+    @classmethod
+    def to_judge(cls, recipe: R, cache: Path, report: Report) -> dict[str, Held]:
+        """The images of a folder, all of them to judge on."""
+        raise NotImplementedError
+
     def batch(self, sets: Sets, positions: Sequence[int]) -> Any:
         """What one step looks at; a pure function of seed and positions (images seen)."""
         raise NotImplementedError
@@ -123,7 +140,7 @@ class Task(Generic[R]):
         raise NotImplementedError
 
     def beginning(self, sets: Sets) -> tuple[Tensor, Tensor]:
-        """Untrained outputs and targets of the first training images, for calibration; ``(n, 3, h, w)`` in [0, 1]."""
+        """Untrained outputs and targets of the first training images, ``(n, 3, h, w)`` in [0, 1]."""
         raise NotImplementedError
 
     def memory(self) -> dict[str, Any]:
@@ -143,10 +160,11 @@ class Task(Generic[R]):
     def average(self, decay: float) -> None:
         """Move the averages towards the networks; buffers are taken as they are."""
         for name in self.exported:
-            old, new = list(self.averages[name].parameters()), list(self.networks[name].parameters())
+            old, new = self.averages[name], self.networks[name]
             with torch.no_grad():
-                torch._foreach_lerp_(old, new, 1.0 - decay)
-                for kept, buffer in zip(self.averages[name].buffers(), self.networks[name].buffers(), strict=True):
+                for kept, moved in zip(old.parameters(), new.parameters(), strict=True):
+                    kept.lerp_(moved, 1.0 - decay)
+                for kept, buffer in zip(old.buffers(), new.buffers(), strict=True):
                     kept.copy_(buffer)
 
 
@@ -169,6 +187,14 @@ class Paired(Task[R]):
         """Images to train and to judge on."""
         train, held = train_and_held(recipe, cache, report)
         return Sets({"": train}, {"": held})
+
+    @classmethod
+    def to_judge(cls, recipe: R, cache: Path, report: Report) -> dict[str, Held]:
+        """Every image of a folder, or of its sub-folder ``test``."""
+        folder = existing(Path(recipe.data))
+        files = files_in(folder / "test" if (folder / "test").is_dir() else folder)
+        pictures = decoded(files, recipe, cache / "judged", report)
+        return {"": held_crops(pictures, recipe.side, recipe.held_out)}
 
     def damaged(self, square: Levels, chance_of: Sequence[int]) -> Levels:
         """What the network gets to see of a target; by default the target."""

@@ -134,10 +134,7 @@ def _values(phase: Phase, seen: int) -> dict[str, tuple[float, float]]:
     for name, value in zip(phase.terms, found, strict=True):
         if not math.isfinite(value):
             raise NonFinite(f"{name} is {value} after {seen} images; the last checkpoint is from before")
-    return {
-        name: (weight, value)
-        for (name, (weight, _)), value in zip(phase.terms.items(), found, strict=True)
-    }
+    return {name: (weight, value) for (name, (weight, _)), value in zip(phase.terms.items(), found, strict=True)}
 
 
 def _clip(parameters: list[Tensor], most: float, phase: Phase, seen: int) -> float:

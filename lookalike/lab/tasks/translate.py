@@ -1,12 +1,12 @@
 """Translate: CycleGAN between two sets of images, with any loss on reconstructions.
 
 Zhu, Park, Isola & Efros, "Unpaired Image-to-Image Translation Using Cycle-Consistent Adversarial Networks", ICCV
-2017, arXiv:1703.10593: least-squares GAN, weight 10 on reconstructions, half of it on images of the own side, a pool
-of 50 past images. Networks work in [-1, 1]; images are mapped to [0, 1] before any similarity.
+2017, arXiv:1703.10593: least-squares GAN, weight 10 on reconstructions, half of it on images of the own side, a
+pool of 50 past images. Networks work in [-1, 1]; images are mapped to [0, 1] before any similarity.
 
-``as_published`` repeats the code of the write-up that compared losses here: every discriminator image comes from the
-pool, losses see [-1, 1], and networks and schedule are its own. Its two generators moved in no defined order; here
-both move at once.
+``as_published`` repeats the code of the write-up that first compared these losses: every discriminator image comes
+from the pool, losses see [-1, 1], and networks and schedule are its own. Its two generators moved in no defined
+order; here both move at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.algebra import Loss
-from lookalike.lab.data import Pictures, Report, as_tensor, crops, folder_pictures, held_crops
+from lookalike.lab.data import Held, Pictures, Report, as_tensor, crops, folder_pictures, held_crops
 from lookalike.lab.networks import Discriminator, Generator
 from lookalike.lab.recipe import Translate
 from lookalike.lab.task import Direction, Phase, Sets, Task, weighted
@@ -123,12 +123,14 @@ class TranslateTask(Task[Translate]):
                 "translate: needs --data with folders trainA, trainB, testA and testB; "
                 "lookalike lab data monet2photo downloads one"
             )
-        train, held = {}, {}
-        for side in SIDES:
-            train[side] = folder_pictures(recipe, f"train{side.upper()}", cache, report)
-            tests = folder_pictures(recipe, f"test{side.upper()}", cache, report)
-            held[side] = held_crops(tests, recipe.side, recipe.held_out)
-        return Sets(train, held)
+        train = {side: folder_pictures(recipe, f"train{side.upper()}", cache, report) for side in SIDES}
+        return Sets(train, cls.to_judge(recipe, cache, report))
+
+    @classmethod
+    def to_judge(cls, recipe: Translate, cache: Path, report: Report) -> dict[str, Held]:
+        """testA and testB."""
+        tests = {side: folder_pictures(recipe, f"test{side.upper()}", cache, report) for side in SIDES}
+        return {side: held_crops(found, recipe.side, recipe.held_out) for side, found in tests.items()}
 
     def batch(self, sets: Sets, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
         """As many images of either side, in [-1, 1]; the sides are in orders of their own."""
