@@ -158,10 +158,16 @@ _RESERVED = (runs.SAMPLES, runs.MAPS, DATA)
 
 
 def fair(candidates: list[Candidate], task: Task[Any], sets: Sets, report: Report) -> list[Candidate]:
-    """Each loss scaled until it pulls as hard as L1; raw and used weights are reported."""
+    """Each loss scaled until it pulls as hard as L1; raw and used weights are reported.
+
+    The published losses, which are no metrics, keep their weights: they are what was published.
+    """
     start, target = (image.to(task.device) for image in task.beginning(sets))
     made = []
     for one in candidates:
+        if not all(isinstance(metric, Metric) for metric in one.loss.metrics):
+            made.append(one)
+            continue
         loss = calibrated(one.loss.to(task.device), start, target)
         made.append(Candidate(one.name, one.label, loss, one.raw))
         weights = ", ".join(f"{term} {raw:g} → {loss.weights[term]:.4g}" for term, raw in one.raw.items())

@@ -54,7 +54,7 @@ class Recipe:
     data: str = ""
     losses: tuple[str, ...] = ("mse", "ssim", "0.84*ms_ssim+0.16*l1")
     seeds: int = 1
-    steps: int = 400
+    steps: int = 600
     batch_size: int = 4
     side: int = 176
     load: int = 0

@@ -5,7 +5,7 @@ Zhu, Park, Isola & Efros, "Unpaired Image-to-Image Translation Using Cycle-Consi
 pool of 50 past images. Networks work in [-1, 1]; images are mapped to [0, 1] before any similarity.
 
 ``as_published`` repeats the code of the write-up that first compared these losses: every discriminator image comes
-from the pool, losses see [-1, 1], and networks and schedule are its own. Its two generators moved in no defined
+from the pool, and networks and schedule are its own; the losses ``seed/NAME@published`` see [-1, 1]. Its two generators moved in no defined
 order; here both move at once.
 """
 
@@ -24,6 +24,7 @@ from lookalike.lab.data import Held, Pictures, Report, as_tensor, crops, folder_
 from lookalike.lab.networks import Discriminator, Generator
 from lookalike.lab.recipe import Translate
 from lookalike.lab.task import Direction, Phase, Sets, Task, weighted
+from lookalike.metric import Metric
 
 SIDES = ("a", "b")
 
@@ -71,6 +72,12 @@ class Pool:
 
     def _place(self) -> int:
         return int(torch.randint(len(self.images), (), generator=self.chance))
+
+
+def seen(loss: Loss, images: Tensor) -> Tensor:
+    """Images as a loss gets them: in [0, 1]; the published losses, which are no metrics, take [-1, 1] as it is."""
+    raw = not all(isinstance(metric, Metric) for metric in loss.metrics)
+    return images.float() if raw else (images.float() + 1) / 2
 
 
 class TranslateTask(Task[Translate]):
@@ -159,7 +166,7 @@ class TranslateTask(Task[Translate]):
         terms: dict[str, tuple[float, Tensor]] = {}
 
         def add(name: str, weight: float, output: Tensor, target: Tensor) -> None:
-            totals.append(weight * loss(self.seen(output), self.seen(target)))
+            totals.append(weight * loss(seen(loss, output), seen(loss, target)))
             terms.update(weighted(loss, f"{name}.", weight))
 
         for side, real in zip(SIDES, (a, b), strict=True):
@@ -186,10 +193,6 @@ class TranslateTask(Task[Translate]):
             totals.append(value)
             terms[f"discriminator_{side}"] = (1.0, value.detach())
         return Phase("discriminators", torch.stack(totals).sum(), terms)
-
-    def seen(self, images: Tensor) -> Tensor:
-        """Images as losses get them: [0, 1]; as published, raw."""
-        return images.float() if self.recipe.as_published else (images.float() + 1) / 2
 
     def held(self, sets: Sets, direction: Direction) -> tuple[Tensor, Tensor]:
         """Held-out images of the source; a translation is compared with its own input."""
