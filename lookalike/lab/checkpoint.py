@@ -98,5 +98,6 @@ def check_recipe(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> N
 def export(path: Path, task: Task[Any], label: str) -> None:
     """Write the averaged networks as safetensors, with the recipe and the loss they were trained with."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in task.averages.state_dict().items()}
-    about = {"recipe": json.dumps(task.recipe.as_json()), "loss": label, "lookalike": __version__}
-    runs.write_bytes(path, as_safetensors(tensors, about))
+    about = {"recipe": task.recipe.as_json(), "loss": label, "lookalike": __version__}
+    # one key: safetensors writes several in no fixed order, and equal networks should be equal files
+    runs.write_bytes(path, as_safetensors(tensors, {"lookalike": json.dumps(about)}))

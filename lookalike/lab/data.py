@@ -203,7 +203,8 @@ def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) 
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
     images, used, left_out = [], [], []
     written, limit = 0, int(CACHE_GIB * 2**30)
-    with pixel_file.open("wb") as pixels:
+    beside = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
+    with beside.open("wb") as pixels:
         for at, path in enumerate(files):
             try:
                 picture = _prepared(path, recipe)
@@ -216,7 +217,9 @@ def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) 
             images.append((path.stem, picture.shape))
             used.append(at)
     if written > limit:
-        pixel_file.unlink()
+        beside.unlink()
+    else:
+        beside.replace(pixel_file)
     return {"mark": mark, "cached": written <= limit, "images": images, "used": used, "left_out": left_out}
 
 

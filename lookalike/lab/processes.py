@@ -14,7 +14,7 @@ from torch import Tensor
 
 @contextmanager
 def together(device: str) -> Iterator[str]:
-    """Join the other processes where ``torchrun`` started any, and leave them at the end.
+    """Join the other processes where ``torchrun`` started any, and leave them at the end; once, if nested.
 
     Args:
         device: as asked for.
@@ -22,7 +22,7 @@ def together(device: str) -> Iterator[str]:
     Yields:
         The device of this process.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
         return
     on_gpu = device.startswith("cuda")

@@ -100,7 +100,8 @@ class Recipe:
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as ``recipe.json`` holds it."""
-        return {"task": self.task, **dataclasses.asdict(self), "losses": list(self.losses)}
+        fields = dataclasses.asdict(self).items()
+        return {"task": self.task} | {key: list(v) if isinstance(v, tuple) else v for key, v in fields}
 
     def but(self, **changes: Any) -> Self:
         """The same recipe with some fields changed."""

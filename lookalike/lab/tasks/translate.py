@@ -5,8 +5,8 @@ Zhu, Park, Isola & Efros, "Unpaired Image-to-Image Translation Using Cycle-Consi
 pool of 50 past images. Networks work in [-1, 1]; images are mapped to [0, 1] before any similarity.
 
 ``as_published`` repeats the code of the write-up that first compared these losses: every discriminator image comes
-from the pool, and networks and schedule are its own; the losses ``seed/NAME@published`` see [-1, 1]. Its two generators moved in no defined
-order; here both move at once.
+from the pool, and networks and schedule are its own; the losses ``seed/NAME@published`` see [-1, 1]. Its two
+generators moved in no defined order; here both move at once.
 """
 
 from __future__ import annotations
