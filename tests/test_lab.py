@@ -129,7 +129,7 @@ def test_n_and_n_more_are_2n_bit_for_bit(task: str, photos: Path, sides: Path, t
 def test_training_learns(photos: Path, tmp_path: Path) -> None:
     go(small("autoencode", photos, losses=("l1",), steps=150, width=8, bottleneck=8, lr=0.01, log_every=50), tmp_path)
     first, *_, last = logged(tmp_path / "l1/seed0")
-    assert last["terms"]["l1"]["value"] < 0.7 * first["terms"]["l1"]["value"]
+    assert last["terms"]["l1"]["value"] < 0.8 * first["terms"]["l1"]["value"]
     assert last["images"] == 300
 
 
@@ -263,7 +263,8 @@ import json, sys
 from lookalike.cli.main import main
 from lookalike.lab import processes
 with processes.together("cpu"):
-    sys.exit(max(main(arguments) for arguments in json.loads(sys.argv[1])))
+    code = max(main(arguments) for arguments in json.loads(sys.argv[1]))
+sys.exit(code)
 """
 
 
