@@ -134,6 +134,7 @@ class Restore(Recipe):
     task: ClassVar[str] = "restore"
 
     losses: tuple[str, ...] = ("l2", "l1", "ssim", "ms_ssim", "0.84*ms_ssim+0.16*l1")
+    batch_size: int = 2
     lr: float = 1e-3
     damage: tuple[Damage, ...] = ("half", "noise", "jpeg")
     noise: float = 10.0
