@@ -39,7 +39,7 @@ HEIGHT = 256  # of painting and photograph in the bake-off
 TRAINS = 0.6  # of the width; the rest judges
 BAKEOFF = Translate(
     losses=tuple(f"seed/{name}{kind}" for kind in ("@published", "") for name in SIX), calibrate=False,
-    steps=800, side=64, load=0, width=12, blocks=3, lr=4e-4, ema=0.98, held_out=8, log_every=25, save_every=250,
+    steps=400, side=64, load=0, width=12, blocks=3, lr=4e-4, ema=0.98, held_out=8, log_every=20, save_every=200,
 )  # fmt: skip
 SHOWN = ("ssim", "psnr", "l1", "ciede2000", "ciede2000_low", "luma_correlation")
 

@@ -65,15 +65,17 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def small(task: str, folder: Path, **changes: Any) -> Recipe:
-    common: dict[str, Any] = {
+def small(task: str, folder: Path, **changes: Any) -> Any:
+    fields: dict[str, Any] = {
         "data": str(folder), "losses": ("l1", "ssim"), "steps": 6, "side": 32, "width": 4, "batch_size": 2,
         "held_out": 2, "save_every": 2, "log_every": 1,
     }  # fmt: skip
-    common |= changes
-    if task == "translate":
-        return Translate(**({"load": 36, "blocks": 1, "pool": 3} | common))
-    return Autoencode(**({"bottleneck": 2} | common)) if task == "autoencode" else Restore(**common)
+    fields |= {"autoencode": {"bottleneck": 2}, "restore": {}, "translate": {"load": 36, "blocks": 1, "pool": 3}}[
+        task
+    ]
+    fields |= changes
+    kind = {"autoencode": Autoencode, "restore": Restore, "translate": Translate}[task]
+    return kind(**fields)
 
 
 def quiet(line: str) -> None:
@@ -127,7 +129,10 @@ def test_n_and_n_more_are_2n_bit_for_bit(task: str, photos: Path, sides: Path, t
 
 
 def test_training_learns(photos: Path, tmp_path: Path) -> None:
-    go(small("autoencode", photos, losses=("l1",), steps=150, width=8, bottleneck=8, lr=0.01, log_every=50), tmp_path)
+    go(
+        small("autoencode", photos, losses=("l1",), steps=150, width=8, bottleneck=8, lr=0.01, log_every=50),
+        tmp_path,
+    )
     first, *_, last = logged(tmp_path / "l1/seed0")
     assert last["terms"]["l1"]["value"] < 0.8 * first["terms"]["l1"]["value"]
     assert last["images"] == 300
@@ -518,7 +523,7 @@ def test_the_pool_swaps_half_of_the_time() -> None:
 
 
 def test_restoration_inputs_are_damaged_alike_each_time(photos: Path) -> None:
-    task = bakeoff.RestoreTask(small("restore", photos))  # type: ignore[arg-type]
+    task = bakeoff.RestoreTask(small("restore", photos))
     square = picture(3, 32)
     first, again, other = (task.damaged(square, (0, at)) for at in (5, 5, 6))
     assert (first == again).all()
@@ -538,7 +543,7 @@ def test_similarity_sees_the_unit_range_and_published_losses_what_they_were_fed(
             return (x - y).abs().mean()
 
     class WatchMetric(Metric):
-        facts = loss_of("l1").metrics[0].facts  # type: ignore[assignment]
+        facts = loss_of("l1").metrics[0].facts
 
         def score(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             fed.append(float(y.min()))
@@ -550,7 +555,7 @@ def test_similarity_sees_the_unit_range_and_published_losses_what_they_were_fed(
     sets = bakeoff.load(recipe, tmp_path, quiet)
     for metric, signed in ((Watch(), True), (WatchMetric(check="shapes"), False)):
         fed.clear()
-        task = bakeoff.TranslateTask(recipe)  # type: ignore[arg-type]
+        task = bakeoff.TranslateTask(recipe)
         next(task.phases(task.batch(sets, range(2)), combine([(1.0, metric)])))
         assert (min(fed) < 0) is signed
 
@@ -764,7 +769,7 @@ class _Server(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content[start : len(content) if len(self.asked) > 1 else len(content) // 2])
 
-    def log_message(self, *_: Any) -> None: ...
+    def log_message(self, format: str, *args: Any) -> None: ...
 
 
 def test_the_data_set_is_fetched_resumed_and_checked(tmp_path: Path) -> None:

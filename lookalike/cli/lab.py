@@ -8,16 +8,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
-from lookalike import runs
 from lookalike.cli import show
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, from_json
 
-DEFAULTS: dict[str, Recipe] = {"autoencode": Autoencode(), "restore": Restore(), "translate": Translate()}
+DEFAULTS: dict[str, Any] = {"autoencode": Autoencode(), "restore": Restore(), "translate": Translate()}
 FAILED_ROWS = 3
 SHOWN = ("psnr", "ssim", "ms_ssim", "l1", "l2", "ciede2000", "ciede2000_low", "luma_correlation", "lpips_alex")
 
@@ -133,8 +132,10 @@ def main(arguments: Sequence[str]) -> int:
     return _experiment(asked, asked.what)
 
 
-def _defaults(arguments: Sequence[str]) -> dict[str, Recipe]:
+def _defaults(arguments: Sequence[str]) -> dict[str, Any]:
     """Where the options start from: the task's own values, a stored recipe, or the seed's set-up."""
+    from lookalike import runs
+
     default = dict(DEFAULTS)
     for at, word in enumerate(arguments):
         flag, _, value = word.partition("=")
@@ -176,6 +177,8 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
 
 
 def _judge(asked: _Judge) -> int:
+    from lookalike import runs
+
     beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
     folder = asked.out or (beside if asked.data else asked.run)
     _matrix(asked.run, data=asked.data, out=folder, device=asked.device)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save as as_safetensors
 
-from lookalike import __version__, runs
+from lookalike import runs
 from lookalike.lab import processes
 from lookalike.lab.recipe import differences
 from lookalike.lab.task import Task
@@ -38,7 +39,7 @@ def save(path: Path, task: Task[Any], step: int) -> None:
         "memories": memories,
         "random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "versions": {"lookalike": __version__, "torch": str(torch.__version__)},
+        "versions": {name: version(name) for name in ("lookalike", "torch")},
     }
     file = io.BytesIO()
     torch.save(state, file)
@@ -98,6 +99,6 @@ def check_recipe(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> N
 def export(path: Path, task: Task[Any], label: str) -> None:
     """Write the averaged networks as safetensors, with the recipe and the loss they were trained with."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in task.averages.state_dict().items()}
-    about = {"recipe": task.recipe.as_json(), "loss": label, "lookalike": __version__}
+    about = {"recipe": task.recipe.as_json(), "loss": label, "lookalike": version("lookalike")}
     # one key: safetensors writes several in no fixed order, and equal networks should be equal files
     runs.write_bytes(path, as_safetensors(tensors, {"lookalike": json.dumps(about)}))
