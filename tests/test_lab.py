@@ -30,6 +30,7 @@ from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Tran
 from lookalike.lab.tasks.translate import Pool
 from lookalike.losses import loss as loss_of
 from lookalike.metric import Metric
+from lookalike.metrics.pixel import L1
 
 ROOT = Path(__file__).parents[1]
 
@@ -543,7 +544,7 @@ def test_similarity_sees_the_unit_range_and_published_losses_what_they_were_fed(
             return (x - y).abs().mean()
 
     class WatchMetric(Metric):
-        facts = loss_of("l1").metrics[0].facts
+        facts = L1.facts
 
         def score(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             fed.append(float(y.min()))
