@@ -453,6 +453,8 @@ def test_decoded_images_are_kept_until_a_file_changes(tmp_path: Path, monkeypatc
     unkept = data.decoded(files, recipe, tmp_path / "other", quiet)
     assert not (tmp_path / "other.u8").exists()
     assert (unkept.read(1) == again.read(1)).all()
+    files[1].write_bytes(b"gone bad since")
+    assert (unkept.read(1) == again.read(2)).all()  # hours later: the next is taken
 
 
 def test_order_and_crops_depend_on_seed_epoch_and_index_alone(photos: Path, tmp_path: Path) -> None:
@@ -750,6 +752,23 @@ def test_tensorboard_is_asked_for_by_name(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert main([*options(small("autoencode", photos, steps=1), tmp_path), "--tensorboard"]) == 2
     assert "pip install 'lookalike[tensorboard]'" in capsys.readouterr().err
+    seen: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder.endswith("l1/seed0/tensorboard")
+
+        def __enter__(self) -> "Writer":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def add_scalar(self, name: str, value: float, images: int) -> None:
+            seen.append((name, value, images))
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    go(small("autoencode", photos, losses=("l1",), steps=2), tmp_path / "events", tensorboard=True)
+    assert [(name, images) for name, _, images in seen] == [("l1", 2), ("l1", 4)]
 
 
 # ---- the data set

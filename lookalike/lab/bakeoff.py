@@ -92,8 +92,7 @@ def run(
         precision = trainer.precision_for(recipe.precision, place)
         losses = parsed(recipe, say)
         sets = load(recipe, folder, say)
-        first = kind(recipe, 0, place)
-        candidates = fair(losses, first, sets, say) if recipe.calibrate else losses
+        candidates = fair(losses, kind(recipe, 0, place), sets, say) if recipe.calibrate else losses
         if processes.rank() == 0:
             runs.write_json(asked, recipe.as_json())
             runs.write_json(folder / runs.ENVIRONMENT, runs.environment(place))
@@ -103,12 +102,11 @@ def run(
             for seed in range(recipe.seeds):
                 task = kind(recipe, seed, place, precision)
                 name = f"{candidate.name}/seed{seed}"
-                board = _board(folder / name) if tensorboard and processes.rank() == 0 else None
-                with _bar(recipe, f"{candidate.label} · seed {seed}") as show:
+                board = _board(folder / name, tensorboard and processes.rank() == 0)
+                with _bar(recipe, f"{candidate.label} · seed {seed}") as show, board as events:
+                    loss = candidate.loss.to(place)
                     try:
-                        done = trainer.train(
-                            task, sets, candidate.loss, folder / name, until=until, show=show, board=board
-                        )
+                        done = trainer.train(task, sets, loss, folder / name, until=until, show=show, board=events)
                     except trainer.NonFinite as error:
                         failed[name] = str(error)
                         say(f"{name}: {error}")
@@ -220,12 +218,18 @@ def _silent(line: str) -> None:
     """Say nothing: another process speaks."""
 
 
-def _board(folder: Path) -> Any:
+@contextmanager
+def _board(folder: Path, wanted: bool) -> Iterator[Any]:
+    """A writer of TensorBoard's event files, or None."""
+    if not wanted:
+        yield None
+        return
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ImportError("--tensorboard needs the package: pip install 'lookalike[tensorboard]'") from None
-    return SummaryWriter(str(folder / "tensorboard"))
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+        yield writer
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def decoded(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) 
     names = tuple(name for name, _ in index["images"])
     places, used = _places([shape for _, shape in index["images"]]), [files[at] for at in index["used"]]
     if not index["cached"]:
-        return Pictures(names, lambda at: _prepared(used[at], recipe))
+        return Pictures(names, _from_files(used, recipe, report))
     pixels = np.memmap(pixel_file, np.uint8, "r")
 
     def read(at: int) -> Levels:
@@ -190,6 +190,23 @@ def decoded(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) 
         return pixels[start : start + int(np.prod(shape))].reshape(shape)
 
     return Pictures(names, read)
+
+
+def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callable[[int], Levels]:
+    """Read a file each time; one that went bad since the run began is reported once, and the next taken instead."""
+    bad: set[int] = set()
+
+    def read(at: int) -> Levels:
+        for place in (*range(at, len(files)), *range(at)):
+            if place not in bad:
+                try:
+                    return _prepared(files[place], recipe)
+                except UnreadableImage as error:
+                    bad.add(place)
+                    report(f"left out {files[place].name}: {error}")
+        raise ValueError(f"{files[0].parent}: no image can be read any more")
+
+    return read
 
 
 def _mark(files: Sequence[Path], recipe: Recipe) -> str:

@@ -229,7 +229,7 @@ def _translation_columns(task: Task[Any], way: Direction, targets: dict[str, Ten
         Column(f"{way.name}:lab_distance", f"{way.label}: mean colour from the other side's", "lower", from_goal,
                (way.name,), far),
         Column(f"{way.name}:kid", f"{way.label}: KID", "lower", "", (way.name,), None,
-               absent="needs Inception features, which are not on this machine"),
+               absent="needs Inception features, which this library does not have"),
     ]  # fmt: skip
 
 
