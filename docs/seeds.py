@@ -145,6 +145,24 @@ def matrix_text(matrix: dict[str, Any]) -> str:
     )
 
 
+def outcome(matrix: dict[str, Any]) -> str:
+    """In words: how often a loss as meant beats the same as published, and what no loss has reached."""
+    better = {column["name"]: column["better"] for column in matrix["columns"]}
+    means = {
+        row["label"]: {name: cell.get("mean") for name, cell in row["cells"].items()} for row in matrix["rows"]
+    }
+    said = []
+    for key, title in (("ssim", "SSIM"), ("ciede2000_low", "ΔE2000 of low frequencies"), ("psnr", "PSNR")):
+        sign = 1 if better[key] == "higher" else -1
+        won = [
+            name for name in SIX if sign * (means[f"seed/{name}"][key] - means[f"seed/{name}@published"][key]) > 0
+        ]
+        said.append(f"by {title} {len(won)} of {len(SIX)} losses reconstruct better as meant than as published")
+        if all(sign * means["mean colour"][key] > sign * means[name][key] for name in BAKEOFF.losses):
+            said.append(f"by {title} no network has yet come as near as one mean colour an image")
+    return f"{'; '.join(said)}.".replace("by", "By", 1)
+
+
 TEXT = """# The seeds revisited
 
 Written by `python -m docs.seeds DATA`; every number below was computed by that command. The write-up that first
@@ -190,11 +208,14 @@ generators of width {width} with {blocks} blocks, one seed: minutes on two proce
 Cells: mean [bootstrap 95 % interval]; **best** of a column among losses; ° own metric; ≈ not told from the best
 (paired sign-flip test, p ≥ 0.05).
 
-What this shows: whether a loss that hardly sees colours, or sees them at one pixel, lets them drift even in a
-short training, on unseen parts of the same two pictures. What it does not show: anything about the quality of
-the translations, which need thousands of images and hundreds of times as many steps; nor how the losses rank
-for other images, sizes, weights or seeds – with one seed, differences between neighbours are not to be trusted.
-KID is left out: it needs features that are not at hand and more images than these.
+{outcome}
+
+What this shows: which losses draw structure early, in a training far too short, on unseen parts of the same two
+pictures; where one mean colour is nearer than every network, nothing about colours is shown. What it does not
+show: anything about the quality of the translations, which need thousands of images and hundreds of times as
+many steps; nor how the losses rank for other images, sizes, weights or seeds – with one seed, differences
+between neighbours are not to be trusted. KID is left out: it needs features that are not at hand and more
+images than these.
 """
 
 
@@ -209,6 +230,7 @@ def main() -> None:
     matrix = bake_off(recipe, asked.data / "monet-pair", asked.run)
     text = TEXT.format(
         figure=figure_4(asked.data / "seed-figure"), weight=weight_and_negative(), matrix=matrix_text(matrix),
+        outcome=outcome(matrix),
         height=HEIGHT, trains=TRAINS, held=recipe.held_out, steps=recipe.steps, side=recipe.side,
         width=recipe.width, blocks=recipe.blocks,
     )  # fmt: skip
