@@ -66,6 +66,7 @@ def train(
     lines = _lines_until(folder / runs.TERMS, start)
     end = recipe.steps if until is None else min(until, recipe.steps)
 
+    show(start, {})
     with _stopping() as stop:
         for step in range(start, end):
             began = time.perf_counter()
