@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: setup study test check lint types contracts bench docs clean
+.PHONY: setup study lab test check lint types contracts bench docs clean
 
 setup: .venv/ready
 
@@ -19,6 +19,9 @@ setup: .venv/ready
 
 study: setup
 	$(BIN)/lookalike study --out study
+
+lab: setup
+	$(BIN)/lookalike lab autoencode --out runs/lab
 
 test: setup
 	$(BIN)/python -m pytest -n auto

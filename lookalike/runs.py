@@ -8,6 +8,14 @@
     images/*.png        lossless
     index.html          the page
 
+A lab run holds, beside ``environment.json`` and the page::
+
+    recipe.json         the resolved recipe
+    lab.json            task, losses with raw and used weights, seeds, and which samples there are
+    matrix.json         training loss × metric, with intervals; the same as .csv and .md
+    samples/input/ROW.png, samples/target/ROW.png, maps/LOSS/ROW_difference.png, maps/LOSS/ROW_ssim.png
+    LOSS/seedN/         terms.jsonl, checkpoint.pt, network.safetensors, samples/ROW.png
+
 Every file is written beside its place, flushed to the disk and renamed: whoever reads finds the old file or the new
 one, never half of one. Nothing here needs torch, so that a report can be made and read without it.
 """
@@ -38,6 +46,16 @@ SCORES_TABLE = "scores.csv"
 ENVIRONMENT = "environment.json"
 IMAGES = "images"
 PAGE = "index.html"
+LAB = "lab.json"
+RECIPE = "recipe.json"
+TERMS = "terms.jsonl"
+CHECKPOINT = "checkpoint.pt"
+NETWORK = "network.safetensors"
+SAMPLES = "samples"
+MAPS = "maps"
+MATRIX = "matrix.json"
+MATRIX_TABLE = "matrix.csv"
+MATRIX_TEXT = "matrix.md"
 
 _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 

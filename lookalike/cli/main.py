@@ -15,8 +15,10 @@ from contextlib import suppress
 import tyro
 
 from lookalike import __version__
+from lookalike.cli import lab as lab_room
 from lookalike.cli.agree import agree
 from lookalike.cli.audit import audit
+from lookalike.cli.lab import lab
 from lookalike.cli.losses import losses
 from lookalike.cli.metrics import metrics
 from lookalike.cli.ruler import ruler
@@ -27,7 +29,7 @@ from lookalike.cli.weights import weights
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 NOBODY_READS = 128 + 13  # as a shell reports a program ended by SIGPIPE
-VERBS = (score, ruler, metrics, losses, audit, study, agree, weights)
+VERBS = (score, ruler, metrics, losses, audit, study, lab, agree, weights)
 DESCRIPTION = """One ruler for image similarity. Every command takes the reference first, then the image judged.
 
 Exit codes: 0 done, 1 a promise broke or nothing matched, 2 usage or unreadable input, 130 interrupted."""
@@ -68,6 +70,8 @@ def _run(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--version"]:
         print(f"lookalike {__version__}")
         return 0
+    if list(arguments[:1]) == ["lab"]:
+        return lab_room.main(arguments[1:])
     return tyro.extras.subcommand_cli_from_dict(
         {verb.__name__: verb for verb in VERBS},
         prog="lookalike",

@@ -1,0 +1,200 @@
+"""``lookalike lab``: train with each loss, judge by each metric, look at one page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+
+from lookalike.cli import show
+from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, from_json
+
+DEFAULTS: dict[str, Any] = {"autoencode": Autoencode(), "restore": Restore(), "translate": Translate()}
+FAILED_ROWS = 3
+SHOWN = ("psnr", "ssim", "ms_ssim", "l1", "l2", "ciede2000", "ciede2000_low", "luma_correlation", "lpips_alex")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Experiment:
+    """What is not part of the recipe.
+
+    Attributes:
+        out: the run folder; none: runs/TASK. The same command goes on where it stopped.
+        device: that computes, such as cuda.
+        stop_at: stop each run after this step; the same command without it goes on. 0: at the end.
+        tensorboard: also write TensorBoard's event files.
+        dry_run: print the recipe and do nothing.
+        recipe: a recipe.json to start from; other options change it.
+    """
+
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+    device: str = "cpu"
+    stop_at: int = 0
+    tensorboard: bool = False
+    dry_run: bool = False
+    recipe: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Autoencode(_Experiment):
+    """Train an autoencoder with each loss; by default on scikit-image's photographs, in minutes."""
+
+    what: OmitArgPrefixes[Autoencode] = field(default_factory=Autoencode)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Restore(_Experiment):
+    """Train a restoration network with each loss: half the resolution, noise and JPEG undone."""
+
+    what: OmitArgPrefixes[Restore] = field(default_factory=Restore)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Translate(_Experiment):
+    """Train CycleGAN with each loss on reconstructions; --as-published repeats the seeds' own set-up."""
+
+    what: OmitArgPrefixes[Translate] = field(default_factory=Translate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judge:
+    """Judge a finished run again, on its own held-out images or on others.
+
+    Attributes:
+        run: the run folder.
+        data: other images: a folder such as the task takes.
+        out: where the new matrix goes; none: the run folder, or its sub-folder judged-DATA.
+        device: that computes, such as cuda.
+    """
+
+    run: Positional[Annotated[Path, arg(metavar="RUN")]]
+    data: Annotated[str, arg(metavar="FOLDER", help_behavior_hint="")] = ""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """Download a data set of translate's kind: monet2photo (291 MiB).
+
+    Attributes:
+        name: of the data set.
+        out: the folder to lay it in.
+    """
+
+    name: Positional[Annotated[str, arg(metavar="NAME")]]
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+
+
+def lab() -> int:
+    """Train with each loss, judge by each metric, look at one page: autoencode, restore, translate, judge, data."""
+    return main(["--help"])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command of the lab.
+
+    Args:
+        arguments: what follows ``lookalike lab``.
+
+    Returns:
+        The exit code.
+    """
+    default = _defaults(arguments)
+    commands = (
+        Annotated[_Autoencode, subcommand("autoencode", default=_Autoencode(what=default["autoencode"]))]
+        | Annotated[_Restore, subcommand("restore", default=_Restore(what=default["restore"]))]
+        | Annotated[_Translate, subcommand("translate", default=_Translate(what=default["translate"]))]
+        | Annotated[_Judge, subcommand("judge")]
+        | Annotated[_Data, subcommand("data")]
+    )
+    asked = tyro.cli(
+        commands,  # type: ignore[arg-type]
+        prog="lookalike lab",
+        description="Train the same network with each loss, judge all by each metric, look at one page.",
+        args=list(arguments),
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    if isinstance(asked, _Judge):
+        return _judge(asked)
+    if isinstance(asked, _Data):
+        from lookalike.lab import download
+
+        show.as_line(f"{download.fetch(asked.name, asked.out)}")
+        return 0
+    return _experiment(asked, asked.what)
+
+
+def _defaults(arguments: Sequence[str]) -> dict[str, Any]:
+    """Where the options start from: the task's own values, a stored recipe, or the seed's set-up."""
+    from lookalike import runs
+
+    default = dict(DEFAULTS)
+    for at, word in enumerate(arguments):
+        flag, _, value = word.partition("=")
+        if flag == "--recipe":
+            stored = from_json(runs.read_json(Path(value or (arguments[at + 1 : at + 2] or [""])[0])))
+            default[stored.task] = stored
+    if {"--as-published", "--as_published"} & set(arguments):
+        default["translate"] = AS_PUBLISHED.but(as_published=False)  # the flag itself is still to be read
+    return default
+
+
+def _experiment(asked: _Experiment, recipe: Recipe) -> int:
+    if asked.dry_run:
+        print(json.dumps(recipe.as_json(), indent=1))
+        return 0
+    from lookalike.images import usable_device
+    from lookalike.lab import bakeoff, trainer
+
+    folder = asked.out or Path("runs") / recipe.task
+    try:
+        failed = bakeoff.run(
+            recipe,
+            folder,
+            device=usable_device(asked.device),
+            until=asked.stop_at or None,
+            tensorboard=asked.tensorboard,
+            report=_say,
+        )
+    except trainer.Interrupted as interrupted:
+        _say(str(interrupted))
+        raise
+    if os.environ.get("RANK", "0") != "0":
+        return 0
+    if asked.stop_at and asked.stop_at < recipe.steps:
+        _say(f"stopped at step {asked.stop_at} of {recipe.steps}; the same command without --stop-at goes on")
+        return 0
+    _matrix(folder, device=asked.device)
+    return FAILED_ROWS if failed else 0
+
+
+def _judge(asked: _Judge) -> int:
+    from lookalike import runs
+
+    beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
+    folder = asked.out or (beside if asked.data else asked.run)
+    _matrix(asked.run, data=asked.data, out=folder, device=asked.device)
+    return 0
+
+
+def _matrix(folder: Path, *, data: str = "", out: Path | None = None, device: str = "cpu") -> None:
+    """Judge, write the page, and print the columns that most people ask for."""
+    from lookalike.lab.judge import as_markdown, judge
+    from lookalike.report import lab as page
+
+    matrix = judge(folder, data=data, out=out, device=device, report=_say)
+    written = page.write(out or folder)
+    print(as_markdown(matrix, SHOWN))
+    show.as_line(f"{written}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
