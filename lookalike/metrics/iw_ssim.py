@@ -29,6 +29,7 @@ _TAPS = (1 / 16, 4 / 16, 6 / 16)
 _C1, _C2 = 0.01**2, 0.03**2
 _NOISE = 0.4 / 255**2  # variance of the noise of seeing, σₙ² of the paper
 _WINDOW = gaussian(11, 1.5)
+_NONE = 1e-15 / 255**2  # variance up to which a window is flat
 _POWERS = tuple(weight / sum(MS_WEIGHTS) for weight in MS_WEIGHTS)  # in MS-SSIM they sum to 1.0001
 
 
@@ -88,16 +89,15 @@ def _information(x: Tensor, y: Tensor, parent: Tensor | None) -> Tensor:
         ``(n, 1, h - 10, w - 10)``.
     """
     height, width = y.shape[2:]
-    tolerance = torch.finfo(y.dtype).eps / 255**2
     inside_x, inside_y = (band[..., 4:-4, 4:-4] for band in (x, y))
     signals = (inside_x, inside_y, inside_x.square(), inside_y.square(), inside_x * inside_y)
     mean_x, mean_y, xx, yy, xy = _box(torch.cat(signals, 1)).split(1, 1)
     var_x, var_y = (xx - mean_x * mean_x).relu(), (yy - mean_y * mean_y).relu()
     covariance = xy - mean_x * mean_y
     # What the distorted band is of the reference: gain g and additive noise v.
-    lost = (var_x < tolerance) | (var_y < tolerance)
-    gain = torch.where(lost, 0.0, covariance / torch.where(lost, 1.0, var_y + tolerance))
-    noise = torch.where(var_x < tolerance, 0.0, (var_x - gain * covariance).relu())
+    lost = (var_x < _NONE) | (var_y < _NONE)
+    gain = torch.where(lost, 0.0, covariance / torch.where(lost, 1.0, var_y + _NONE))
+    noise = torch.where(var_x < _NONE, 0.0, (var_x - gain * covariance).relu())
 
     # The neighbourhoods of the reference: 3x3 pixels and the parent's pixel above them.
     down, across = height - 2, width - 2
