@@ -23,7 +23,7 @@ def resize(x: Tensor, height: int, width: int, scale: float | None = None) -> Te
     Example:
         >>> row = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
         >>> [round(value, 4) for value in resize(row, 2, 2)[0, 0, 0].tolist()]
-        [0.0234, 0.9766]
+        [0.0547, 0.9453]
     """
     down, across = (
         _matrix(side, wanted, scale or wanted / side, x.dtype, x.device)
