@@ -65,21 +65,30 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
         >>> round(float(psnr_hvs_m(y * 0.9, y)), 4)
         20.066
     """
-    pixels = dct.blocks(torch.cat([colour.luma(x), colour.luma(y)]))
-    coefficients, offsets = (pixels @ torch.cat([dct.basis(pixels), _quarters(pixels)]).T).split((64, 4), -1)
-    power = coefficients.square()
+    coefficients_x, masks_x = _spectrum(dct.blocks(colour.luma(x)))
+    coefficients_y, masks_y = _spectrum(dct.blocks(colour.luma(y)))
+    masking = masks_x.new_tensor(_MASKING)
+    thresholds = torch.maximum(masks_x, masks_y).unsqueeze(-1) * (_changing(masking) / masking)
+    seen = ((coefficients_x - coefficients_y).abs() - thresholds).relu()
+    return _decibels(seen.square().mean((1, 2)) @ seen.new_tensor(_SENSITIVITY).square() / len(masking), cap)
+
+
+def _spectrum(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients of every block, ``(…, 64)``, and how much it masks, ``(…)``: eq. 3–5 of Ponomarenko et al. 2007."""
+    coefficients = pixels @ dct.basis(pixels).T
+    masking = pixels.new_tensor(_MASKING)
+    changing = _changing(masking)
     # By Parseval the coefficients but the first hold the block's sum of squares about its mean.
-    around_mean = power[..., 1:].sum(-1)
-    around_quarters = (around_mean - 16 * offsets.square().sum(-1)).relu()
+    around_mean, masks = (coefficients.square() @ torch.stack([changing, changing * masking], 1)).unbind(-1)
+    around_quarters = (around_mean - 16 * (pixels @ _quarters(pixels).T).square().sum(-1)).relu()
     flat = around_mean == 0
     share = torch.where(flat, 0.0, around_quarters * (16 / 15) / torch.where(flat, 1.0, around_mean * (64 / 63)))
-    masking = power.new_tensor(_MASKING)
-    masks = colour.root((power[..., 1:] @ masking[1:]) * share) / 32
-    threshold = torch.maximum(*masks.chunk(2)).unsqueeze(-1)
-    coefficients_x, coefficients_y = coefficients.chunk(2)
-    error = (coefficients_x - coefficients_y).abs()
-    seen = torch.cat([error[..., :1], (error[..., 1:] - threshold / masking[1:]).relu()], -1)
-    return _decibels((seen * seen.new_tensor(_SENSITIVITY)).square().mean((1, 2, 3)), cap)
+    return coefficients, colour.root(masks * share) / 32
+
+
+def _changing(like: Tensor) -> Tensor:
+    """0 for the mean of a block, which neither masks nor is masked, and 1 for the other coefficients."""
+    return (torch.arange(64, device=like.device) > 0).to(like.dtype)
 
 
 def _quarters(like: Tensor) -> Tensor:
