@@ -103,7 +103,9 @@ def _information(x: Tensor, y: Tensor, parent: Tensor | None) -> Tensor:
     down, across = height - 2, width - 2
     near = [y[..., top : top + down, left : left + across] for top in range(3) for left in range(3)]
     if parent is not None:
-        above = _enlarging(parent.shape[2], y)[1 : 1 + down] @ parent @ _enlarging(parent.shape[3], y)[1 : 1 + across].T
+        above = (
+            _enlarging(parent.shape[2], y)[1 : 1 + down] @ parent @ _enlarging(parent.shape[3], y)[1 : 1 + across].T
+        )
         near.append(above)
     vectors = torch.cat(near, 1).flatten(2)
     size = vectors.shape[1]

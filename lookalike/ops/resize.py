@@ -52,7 +52,11 @@ def _cached(side: int, wanted: int, scale: float, dtype: torch.dtype, device: to
     weights = weights / weights.sum(1, keepdim=True)
     place = torch.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
     place = torch.where(place < side, place, 2 * side - 1 - place).long()
-    return torch.zeros(wanted, side, dtype=torch.float64, device="cpu").scatter_add_(1, place, weights).to(device, dtype)
+    return (
+        torch.zeros(wanted, side, dtype=torch.float64, device="cpu")
+        .scatter_add_(1, place, weights)
+        .to(device, dtype)
+    )
 
 
 def _cubic(t: Tensor) -> Tensor:
