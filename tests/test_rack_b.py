@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from test_author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
 
 import lookalike
 from lookalike import audit
+from lookalike.cli.main import main
 from lookalike.ops import colour, dct, laplacian
 from lookalike.ops.resize import resize
 
@@ -59,7 +61,16 @@ def test_iw_ssim_through_each_door():
     metric = lookalike.get("iw_ssim")
     assert float(metric(judged, reference)) == pytest.approx(AUTHORS["sk/camera_box5"]["iwssim"], abs=1e-9)
     assert float(metric(reference, judged)) != pytest.approx(AUTHORS["sk/camera_box5"]["iwssim"], abs=1e-4)
-    assert lookalike.measure(judged[0, 0].numpy(), reference[0, 0].numpy(), metrics=["iw_ssim"])
+    [measured] = lookalike.measure(judged[0], reference[0], ["iw_ssim"])
+    assert measured.value == pytest.approx(AUTHORS["sk/camera_box5"]["iwssim"], abs=1e-9)
+
+
+def test_iw_ssim_of_the_command_takes_the_reference_first(tmp_path, capsys):
+    for name, image in zip(("reference", "judged"), made_pairs()["sk/camera_box5"], strict=True):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    files = [str(tmp_path / f"{name}.png") for name in ("reference", "judged")]
+    assert main(["score", *files, "-m", "iw_ssim", "--json"]) == 0
+    assert "0.91611" in capsys.readouterr().out
 
 
 @no_folder

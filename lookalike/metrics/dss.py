@@ -5,8 +5,8 @@ doi 10.1109/ICIP.2015.7351172.
 
 Differs from the paper: nothing; where its roots have no derivative the gradient is 0.
 Conventions: blocks of 8x8 pixels side by side, what is left at the end dropped; zeros beyond the border of a
-subband; subbands of a weight below 0.01 do not count. Luma is taken of colour. Not proved against the authors, whose
-program was not at hand: equal to piq 0.8.0, and to the two values of that program that piq's tests quote.
+subband; subbands of a weight below 0.01 do not count. Luma is taken of colour. Not proved against the authors,
+whose program was not at hand: equal to piq 0.8.0, and to the two values of that program that piq's tests quote.
 """
 
 from __future__ import annotations

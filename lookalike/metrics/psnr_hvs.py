@@ -74,7 +74,7 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
 
 
 def _spectrum(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of every block, ``(…, 64)``, and how much it masks, ``(…)``: eq. 3–5 of Ponomarenko et al. 2007."""
+    """Coefficients of every block, ``(…, 64)``, and how much it masks, ``(…)``: Ponomarenko et al. 2007."""
     coefficients = pixels @ dct.basis(pixels).T
     masking = pixels.new_tensor(_MASKING)
     changing = _changing(masking)
