@@ -5,8 +5,8 @@ images, Proc. ACM on Computer Graphics and Interactive Techniques 3(2), 2020, do
 
 Differs from the paper: nothing; where its powers have no derivative the gradient is 0.
 Conventions: sRGB seen at 67.02 pixels per degree, a display of 3840 px and 0.7 m at 0.7 m; values beyond the range
-count as far as a range's width from it; the border pixel goes on beyond the border; the mean over pixels. Not proved
-against the authors' own values: equal to their package flip-evaluator 1.7 to what its single precision holds.
+count as far as a range's width from it; the border pixel goes on beyond the border; the mean over pixels. Not
+proved against the authors' own values: equal to their package flip-evaluator 1.7, in single precision.
 """
 
 from __future__ import annotations

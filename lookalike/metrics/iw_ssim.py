@@ -5,9 +5,9 @@ doi 10.1109/TIP.2010.2092435.
 
 Differs from the paper: where a mean contrast-structure is negative, its product of powers is complex; see
 ``negative``. Where no place holds information, all count alike. Neither changes the value of a usual pair.
-Conventions: the authors' program, to 5e-10 in float64, for sides of any length. In float32 within 3e-5. It is not symmetric: the weights
-rest on the statistics of the reference. A published value of 0.946804801436296 for TID's i01_01_5 belongs to the
-pair with reference and distorted image exchanged. Luma is taken of colour, and is not rounded.
+Conventions: the authors' program, to 1e-12 in float64 and 3e-5 in float32, for sides of any length. It is not
+symmetric: the weights rest on the statistics of the reference. A published value of 0.946804801436296 for TID's
+i01_01_5 belongs to the pair with reference and distorted image exchanged. Luma is taken of colour, not rounded.
 """
 
 from __future__ import annotations

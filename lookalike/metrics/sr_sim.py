@@ -7,7 +7,7 @@ CVPR 2007, doi 10.1109/CVPR.2007.383267.
 Differs from the paper: nothing where its formula has a value. A frequency that the image does not hold counts as
 one within rounding, an image without structure as one without saliency; where nothing is salient, all pixels count
 alike (the authors' program gives NaN there).
-Conventions: the authors' program, to 1e-6 in float64: images are reduced to about 256 px by a box with zeros beyond
+Conventions: the authors' program, to 1e-12 in float64: images are reduced to about 256 px by a box with zeros beyond
 the border, sides of half a multiple upward (640 px by three). Luma is taken of colour.
 """
 
@@ -44,6 +44,8 @@ def sr_sim(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(sr_sim(y.roll(2, -1), y)), 4)
         0.7915
     """
+    if not len(x):
+        return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error on some machines
     pair = torch.cat([colour.luma(x), colour.luma(y)])
     pair = shrink(pair, max(1, math.floor(min(pair.shape[2:]) / 256 + 0.5)), "zero")
     saliency_x, saliency_y = _saliency(pair).chunk(2)
