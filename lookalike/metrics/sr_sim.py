@@ -7,8 +7,8 @@ CVPR 2007, doi 10.1109/CVPR.2007.383267.
 Differs from the paper: nothing where its formula has a value. A frequency that the image does not hold counts as
 one within rounding, an image without structure as one without saliency; where nothing is salient, all pixels count
 alike (the authors' program gives NaN there).
-Conventions: the authors' program, to 1e-12 in float64: images are reduced to about 256 px by a box with zeros beyond
-the border, sides of half a multiple upward (640 px by three). Luma is taken of colour.
+Conventions: the authors' program, to 1e-12 in float64: images are reduced to about 256 px by a box with zeros
+beyond the border, sides of half a multiple upward (640 px by three). Luma is taken of colour.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,20 @@ def basis(like: Tensor) -> Tensor:
         >>> [round(value, 6) for value in (blocks(flat) @ basis(flat).T).flatten()[:2].abs().tolist()]
         [8.0, 0.0]
     """
-    at = torch.arange(SIZE, dtype=torch.float64, device=like.device)
+    return _basis(like.dtype, like.device)
+
+
+def _basis(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return _cached(dtype, device)
+
+
+setattr(_basis, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _cached(dtype: torch.dtype, device: torch.device) -> Tensor:
+    at = torch.arange(SIZE, dtype=torch.float64, device="cpu")
     rows = torch.cos((2 * at + 1) * at[:, None] * (torch.pi / (2 * SIZE))) / 2
     rows = torch.cat([rows[:1] * 0.5**0.5, rows[1:]])
-    return torch.kron(rows, rows).to(like.dtype)
+    return torch.kron(rows, rows).to(device, dtype)
