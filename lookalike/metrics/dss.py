@@ -43,7 +43,7 @@ _WEIGHTS = _weights()
 
 
 def dss(x: Tensor, y: Tensor) -> Tensor:
-    """DCT subband similarity of a pair in the unit range, eq. 1–7 of Balanov et al. 2015.
+    """DCT subband similarity of a pair in the unit range, Balanov et al. 2015.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 32 px a side; luma is taken of colour.

@@ -25,7 +25,7 @@ PIXELS_PER_DEGREE = 3840 * math.pi / 180
 _COLOUR_POWER, _FEATURE_POWER = 0.7, 0.5
 _KNEE, _AT_KNEE = 0.4, 0.95
 _EDGE = 0.082  # width of a feature in degrees
-# Contrast sensitivity of Y, Cx and Cz as sums of Gaussians (a, b) in degrees, table 1; Cz has two.
+# Contrast sensitivity of Y, Cx and Cz as sums of Gaussians (a, b) in degrees; Cz has two.
 _SENSITIVITY = ((1.0, 0.0047), (1.0, 0.0053), (34.1, 0.04), (13.5, 0.025))
 # Linear sRGB to XYZ under D65, as fractions from the chromaticities of IEC 61966-2-1.
 _XYZ = (
@@ -36,7 +36,7 @@ _XYZ = (
 
 
 def flip_map(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
-    """The FLIP difference of every pixel of a pair of sRGB images in the unit range, eq. 1–13.
+    """The FLIP difference of every pixel of a pair of sRGB images in the unit range.
 
     Args:
         x: images judged, ``(n, 3, h, w)``.

@@ -34,7 +34,7 @@ _POWERS = tuple(weight / sum(MS_WEIGHTS) for weight in MS_WEIGHTS)  # in MS-SSIM
 
 
 def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
-    """Information content weighted SSIM of a pair in the unit range, eq. 12–30 of Wang and Li 2011.
+    """Information content weighted SSIM of a pair in the unit range, Wang and Li 2011.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 161 px a side; luma is taken of colour.

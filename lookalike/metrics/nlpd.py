@@ -22,7 +22,7 @@ from lookalike.ops import colour, laplacian
 
 _TAPS = (0.05, 0.25, 0.4)
 # Per band: the constant σ, and the weights P of the neighbours above, below, left, right and two to the left, as
-# the authors fitted them to natural images (table 1 of the paper).
+# the authors fitted them to natural images.
 _BANDS = (
     (0.0248, (0.1015, 0.1011, 0.1460, 0.1493, 0.0072)),
     (0.0185, (0.0837, 0.0757, 0.1846, 0.1986, 0.0)),
@@ -34,7 +34,7 @@ _BANDS = (
 
 
 def nlpd(x: Tensor, y: Tensor) -> Tensor:
-    """Normalised Laplacian pyramid distance of a pair in the unit range: eq. 1–3 of Laparra et al. 2016.
+    """Normalised Laplacian pyramid distance of a pair in the unit range, Laparra et al. 2016.
 
     A band z of the pyramid becomes z / (σ + P ∗ |z|); the distance is the root mean square of the difference,
     averaged over the bands.

@@ -30,7 +30,7 @@ _BLUR = gaussian(10, 3.8)
 
 
 def sr_sim(x: Tensor, y: Tensor) -> Tensor:
-    """Spectral residual based similarity of a pair in the unit range, eq. 5–8 of Zhang and Li 2012.
+    """Spectral residual based similarity of a pair in the unit range, Zhang and Li 2012.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 16 px a side; luma is taken of colour.
