@@ -1,7 +1,7 @@
 """The classical metrics against the fastest peer, calls interleaved: ``python -m benchmarks.rack [METRIC …]``.
 
 A row is a metric and the peers' callables of two batches in the unit range; a peer that is not installed is left
-out. Times are medians of one process at 512 x 512 in float32, on one thread.
+out. Times are medians of processor time at 512 x 512 in float32, on one thread.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def milliseconds(score: Score, x: Tensor, y: Tensor, backward: bool) -> float:
-    """How long one value takes, with its gradient to ``x`` where asked for."""
+    """Processor time of one value, with its gradient to ``x`` where asked for."""
     image = x.clone().requires_grad_(backward)
-    start = time.perf_counter()
+    start = time.process_time()
     value = score(image, y)
     if backward:
         value.sum().backward()
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * (time.process_time() - start)
 
 
 def medians(contestants: dict[str, Score], x: Tensor, y: Tensor, backward: bool) -> dict[str, float]:
