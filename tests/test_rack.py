@@ -16,6 +16,9 @@ ROWS = (
     ("gmsd", "grey", "gmsd", {}, 5e-10),
     ("haarpsi_gray", "grey", "haarpsi", {}, 5e-10),
     ("haarpsi_color", "colour", "haarpsi", {}, 5e-10),
+    ("mdsi", "colour", "mdsi", {}, 5e-10),
+    ("uqi_8x8", "grey", "uqi", {}, 5e-10),
+    ("vifp", "grey", "vif", {"domain": "pixel"}, 5e-10),
 )
 
 PEERS = (

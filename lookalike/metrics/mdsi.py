@@ -41,7 +41,7 @@ def mdsi(x: Tensor, y: Tensor) -> Tensor:
     Example:
         >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 3, 64, 64)
         >>> round(float(mdsi(y.roll(2, -1), y)), 4)
-        0.0
+        0.512
     """
     factor = max(1, math.floor(min(x.shape[2:]) / 256 + 0.5))
     (lx, hx, mx), (ly, hy, my) = (_lhm(shrink(image, factor, "zero")) for image in (x, y))
@@ -86,7 +86,8 @@ class MDSI(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="mdsi", title="Mean deviation similarity index", better="lower", range=(0.0, math.inf), identical=0.0,
-        paper="Nafchi et al. 2016, doi 10.1109/ACCESS.2016.2604042", smooth=False, min_side=3, channels=(1, 3),
+        paper="Nafchi et al. 2016, doi 10.1109/ACCESS.2016.2604042", symmetric=False, smooth=False,
+        min_side=3, channels=(1, 3),
         declines={"channels": "luminance weighs green most"},
     )  # fmt: skip
 
