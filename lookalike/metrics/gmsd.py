@@ -8,7 +8,8 @@ Differs from the papers: nothing where their formulas have a value; MS-GMSD with
 colour variant, MS-GMSDc.
 Conventions: GMSD is the authors' program, to 1e-12 in float64: halved first (pixels i and i + 1, zeros beyond the
 border), Prewitt's operator with zeros beyond the border, sample deviation. MS-GMSD is built from the paper and not
-proved against its authors: four scales, the first of full size, population deviation, masking 0.5. Luma is taken of colour.
+proved against its authors: four scales, the first of full size, population deviation, masking 0.5. Luma is taken
+of colour.
 """
 
 from __future__ import annotations

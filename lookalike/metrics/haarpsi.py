@@ -1,7 +1,7 @@
 """HaarPSI, similarity of Haar wavelet coefficients, weighted by the coarser ones.
 
-Reisenhofer, Bosse, Kutyniok, Wiegand: A Haar wavelet-based perceptual similarity index for image quality assessment,
-Signal Processing: Image Communication 61, 2018, doi 10.1016/j.image.2017.11.001.
+Reisenhofer, Bosse, Kutyniok, Wiegand: A Haar wavelet-based perceptual similarity index for image quality
+assessment, Signal Processing: Image Communication 61, 2018, doi 10.1016/j.image.2017.11.001.
 
 Differs from the paper: nothing where its formula has a value. Where no pixel has any weight, all count alike.
 Conventions: the authors' program, to 1e-11 in float64: halved first (pixels i and i + 1), zeros beyond the border,

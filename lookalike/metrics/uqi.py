@@ -2,8 +2,8 @@
 
 Wang, Bovik: A universal image quality index, IEEE Signal Processing Letters 9(3), 2002, doi 10.1109/97.995823.
 
-Differs from the paper: nothing where its formula has a value. A window without contrast in either image is judged by
-its luminance alone, one that is black in both has 1, as in the authors' program.
+Differs from the paper: nothing where its formula has a value. A window without contrast in either image is judged
+by its luminance alone, one that is black in both has 1, as in the authors' program.
 Conventions: the authors' program, to 1e-11 in float64: boxes of 8 x 8 pixels that fit. Colour is the mean of the
 channels.
 """

@@ -40,10 +40,11 @@ def phase_congruency(x: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(x - x.mean((2, 3), keepdim=True))
     even, odd = torch.view_as_real(torch.fft.ifft2(spectrum.unsqueeze(2) * filters)).unbind(-1)
     squares = even * even + odd * odd
-    total_even, total_odd = even.sum(2, keepdim=True), odd.sum(2, keepdim=True)
+    total_even, total_odd = even.sum(2), odd.sum(2)
     length = root(total_even.square() + total_odd.square()) + _EPSILON
     along, across = total_even / length, total_odd / length
-    energy = (even * along + odd * across - (even * across - odd * along).abs()).sum(2)
+    apart = (even * across.unsqueeze(2) - odd * along.unsqueeze(2)).abs().sum(2)
+    energy = total_even * along + total_odd * across - apart
     # Of noise alone the squares at the finest scale have a known median.
     finest = squares[:, :, 0].flatten(2)
     median = (finest.median(2).values - (-finest).median(2).values) / 2
