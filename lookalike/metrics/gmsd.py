@@ -45,7 +45,7 @@ def gmsd(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(gmsd(y.roll(2, -1), y)), 4)
         0.174
     """
-    return colour.root(_similarity(*_halved(colour.luma(x), colour.luma(y))).var(1))
+    return colour.root(_variance(_similarity(*_halved(colour.luma(x), colour.luma(y))), 1))
 
 
 def ms_gmsd(x: Tensor, y: Tensor, *, weights: Sequence[float] = _WEIGHTS) -> Tensor:
@@ -69,7 +69,7 @@ def ms_gmsd(x: Tensor, y: Tensor, *, weights: Sequence[float] = _WEIGHTS) -> Ten
     for scale, weight in enumerate(weights):
         if scale:
             x, y = _halved(x, y)
-        total = total + weight * _similarity(x, y, _MASKING).var(1, correction=0)
+        total = total + weight * _variance(_similarity(x, y, _MASKING), 0)
     return colour.root(torch.as_tensor(total))
 
 
@@ -85,6 +85,12 @@ def _similarity(x: Tensor, y: Tensor, masking: float = 0.0) -> Tensor:
     if masking:
         return (((2 - masking) * both + _C) / (a + b - masking * both + _C)).flatten(1)
     return ((2 * both + _C) / (a + b + _C)).flatten(1)
+
+
+def _variance(values: Tensor, correction: int) -> Tensor:
+    """The variance of each row; unlike that of torch, without a warning where there are no rows."""
+    spread = (values - values.mean(1, keepdim=True)).square().sum(1)
+    return spread / (values.shape[1] - correction)
 
 
 class GMSD(Metric):
