@@ -104,7 +104,10 @@ class SRSIM(Metric):
     facts: ClassVar[Facts] = Facts(
         name="sr_sim", title="Spectral residual based similarity", better="higher", range=(0.0, 1.0), identical=1.0,
         paper="Zhang and Li 2012, doi 10.1109/ICIP.2012.6467149", smooth=False, min_side=16, channels=(1, 3),
-        declines={"channels": "luma weighs green most"},
+        declines={
+            "channels": "luma weighs green most",
+            "negative": "it sees how strong edges are, not which side of them is bright",
+        },
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:

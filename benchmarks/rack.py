@@ -1,0 +1,140 @@
+"""The classical metrics against the fastest peer, calls interleaved: ``python -m benchmarks.rack [METRIC …]``.
+
+A row is a metric and the peers' callables of two batches in the unit range; a peer that is not installed is left
+out. Times are medians of processor time at 512 x 512 in float32, on one thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lookalike import registry
+
+ROUNDS = 9
+SIDE = 512
+Score = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Attributes:
+        metric: a name of the catalogue.
+        peers: ``"package:callable"``, functions of two batches; a class is built without arguments first.
+        channels: of the images.
+        options: of our metric.
+        extra: keyword arguments of the peers, of the function or of the class.
+    """
+
+    metric: str
+    peers: tuple[str, ...]
+    channels: int = 1
+    options: tuple[tuple[str, object], ...] = ()
+    extra: tuple[tuple[str, object], ...] = ()
+
+
+ROWS = (
+    Row("gmsd", ("piq:gmsd", "piqa:GMSD")),
+    Row("gmsd", ("piq:gmsd", "piqa:GMSD"), channels=3),
+    Row("ms_gmsd", ("piq:multi_scale_gmsd", "piqa:MS_GMSD")),
+    Row("haarpsi", ("piq:haarpsi", "piqa:HaarPSI")),
+    Row("haarpsi", ("piq:haarpsi", "piqa:HaarPSI"), channels=3),
+    Row("mdsi", ("piq:mdsi", "piqa:MDSI"), channels=3),
+    Row("fsim", ("piq:fsim",), extra=(("chromatic", False),)),
+    Row("fsim", ("piq:fsim", "piqa:FSIM"), channels=3),
+    Row("vif", ("piq:vif_p",), options=(("domain", "pixel"),)),
+    Row("uqi", ("torchmetrics.functional.image:universal_image_quality_index",)),
+)
+
+
+def peer(path: str, row: Row) -> Score | None:
+    """A peer as a function of two batches, or None where it is absent or does not take these images."""
+    package, _, name = path.partition(":")
+    extra = dict(row.extra)
+    try:
+        found = getattr(importlib.import_module(package), name)
+    except ImportError:
+        return None
+    score: Score = found(**extra) if isinstance(found, type) else lambda x, y: found(x, y, **extra)
+    try:
+        score(*pair(row.channels))
+    except Exception as error:  # a peer refuses in any way it likes
+        print(f"{path} does not take {row.channels} channels: {str(error)[:60]}")
+        return None
+    return score
+
+
+def pair(channels: int) -> tuple[Tensor, Tensor]:
+    """Smooth shading with noise, and more noise on it, ``(1, channels, SIDE, SIDE)``."""
+    ramp = torch.linspace(0, 1, SIDE)
+    shading = (ramp[:, None] * 9).sin() * (ramp * 7).cos() * 0.3 + 0.5
+    first, second = (torch.randn(1, channels, SIDE, SIDE, generator=seeded(seed)) for seed in (0, 1))
+    y = (shading + 0.05 * first).clamp(0, 1)
+    return (y + 0.05 * second).clamp(0, 1), y
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def milliseconds(score: Score, x: Tensor, y: Tensor, backward: bool) -> float:
+    """Processor time of one value, with its gradient to ``x`` where asked for."""
+    image = x.clone().requires_grad_(backward)
+    start = time.process_time()
+    value = score(image, y)
+    if backward:
+        value.sum().backward()
+    return 1000 * (time.process_time() - start)
+
+
+def medians(contestants: dict[str, Score], x: Tensor, y: Tensor, backward: bool) -> dict[str, float]:
+    """The median time of each, one call of each in turn."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS + 1):
+        for name, score in contestants.items():
+            times[name].append(milliseconds(score, x, y, backward))
+    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+
+
+def main() -> int:
+    """Print the table; 1 where a peer is faster."""
+    warnings.simplefilter("ignore")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    register_schemas = importlib.import_module("torchvision_schemas").register_torchvision_schemas
+    register_schemas()
+    torch.set_num_threads(1)
+    wanted = sys.argv[1:]
+    slower = 0
+    for row in ROWS:
+        if (wanted and row.metric not in wanted) or row.metric not in registry.catalog():
+            continue
+        found = {path: peer(path, row) for path in row.peers}
+        contestants: dict[str, Score] = {path: score for path, score in found.items() if score}
+        contestants["ours"] = registry.get(row.metric, check="shapes", **dict(row.options))
+        x, y = pair(row.channels)
+        for work, backward in (("forward", False), ("forward + backward", True)):
+            taken = medians(contestants, x, y, backward)
+            ours = taken.pop("ours")
+            line = f"{row.metric:9}{row.channels} ch  {work:19} ours {ours:8.2f} ms"
+            if taken:
+                best = min(taken, key=lambda name: taken[name])
+                slower += taken[best] < ours
+                line += f"   {best} {taken[best]:8.2f} ms   {taken[best] / ours:5.1f} times"
+            print(line, flush=True)
+    return min(slower, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
