@@ -14,8 +14,8 @@ one per metric        float   named as the metric; null where there is no number
 
 and with metadata ``{"signatures": {metric: …}, "better": {metric: "higher" | "lower"}, "statistics": …}``: in
 parquet JSON under the schema's key ``lookalike``, for the others the file beside it, ``scores.csv.json``. Paths
-are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is null; in jsonl numbers that are not finite
-are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch; parquet needs pyarrow.
+are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is null; in jsonl numbers that are
+not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch; parquet needs pyarrow.
 """
 
 from __future__ import annotations

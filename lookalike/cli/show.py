@@ -45,6 +45,12 @@ def as_line(text: str) -> None:
     _console().print(Text(text))
 
 
+def as_remarks(lines: Iterable[str]) -> None:
+    """Print lines beside the result, a line each whatever stands in them."""
+    for line in lines:
+        print(" ".join(line.split()), file=sys.stderr)
+
+
 def number(value: float | None) -> str:
     """A score in a table: six significant digits, a dash where there is none.
 
