@@ -1,13 +1,14 @@
 """The same job on a Ray cluster: actors of Ray Data score, this process keeps the journal.
 
-What an actor of a machine that went away held is scored again by another; numbers are those of a run on one machine,
-for a pair is scored alone on one core. Every machine reads the images by the same paths.
+What an actor held that went away is scored again by another; the numbers are those of a run on one machine, for a
+pair is scored alone on one core. Every machine reads the images by the same paths.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import os
 import pickle
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,9 +27,11 @@ class Actor:
 
     Args:
         recipe: what is done.
+        folder: that relative paths begin in.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, folder: str) -> None:
+        os.chdir(folder)
         torch.set_num_threads(1)
         self._scorer = Scorer(recipe)
 
@@ -71,7 +74,7 @@ def on_cluster(recipe: Recipe, works: Iterable[Work], address: str) -> Iterator[
         while taken := [{"work": pickle.dumps(work)} for work in itertools.islice(waiting, _WORKS_AT_A_TIME)]:
             blocks = max(1, -(-len(taken) // _WORKS_A_BLOCK))
             scored = data.from_items(taken, override_num_blocks=blocks).map_batches(
-                Actor, fn_constructor_args=(recipe,), batch_size=_WORKS_A_BLOCK,
+                Actor, fn_constructor_args=(recipe, os.getcwd()), batch_size=_WORKS_A_BLOCK,
                 compute=data.ActorPoolStrategy(min_size=1, max_size=min(most, blocks)), **resources,
             )  # fmt: skip
             for row in scored.iter_rows():
@@ -87,6 +90,8 @@ def _ray() -> tuple[Any, Any]:
         import ray.data as data
     except ImportError:
         raise ImportError("score: --cluster needs Ray: pip install 'lookalike[cluster]'") from None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    data.DataContext.get_current().enable_progress_bars = False
     return ray, data
 
 
