@@ -168,7 +168,11 @@ class Scorer:
     def _pair(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Tensor, Tensor]:
         recipe = self.recipe
         if recipe.resize and x.shape[:2] != y.shape[:2]:
+            low, high = images.bounds(recipe.carried)
+            fits = low <= x.min() and x.max() <= high
             x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
+            if recipe.floats and fits:  # what bicubic and Lanczos overshoot, which integers cannot
+                x = x.clip(low, high)
         a, b, carried = images.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
         if carried != recipe.carried:
             kinds = [
