@@ -259,7 +259,7 @@ def test_score_refuses_what_it_cannot_read(
     assert refused("score", pair[0], tmp_path / "no\nsuch.png", capsys=capsys).endswith("such.png: no such file")
     assert "is not a folder" in refused("score", tmp_path, pair[1], capsys=capsys)
     assert "one image is compared with one image" in refused("score", *pair, pair[1], capsys=capsys)
-    assert "--crop-border is for folders" in refused("score", *pair, "--crop-border", "4", capsys=capsys)
+    assert "--crop-border is not for two images" in refused("score", *pair, "--crop-border", "4", capsys=capsys)
     assert "without references is out of scope" in refused("score", tmp_path, capsys=capsys)
     assert "did you mean 'ssim'?" in refused("score", *pair, "-m", "simm", capsys=capsys)
     assert "did you mean 'kornia-same'?" in refused("score", *pair, "--convention", "kornia", capsys=capsys)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FAILED_ROWS = 3
 _SHOWN = 20  # unpaired files, where all are saved
+_VIDEOS = (
+    ".mp4", ".m4v", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".y4m", ".ogv", ".wmv", ".flv",
+)  # fmt: skip
 
 
 def score(
@@ -71,10 +74,10 @@ def score(
             groups of a regular expression hold in both.
         crop_border: of folders and videos: pixels left out at each edge.
         luma: of folders and videos: score luma only, by this rule; ycbcr is the Y of super-resolution papers.
-        resize: of folders: bring a judged image of another size to its reference's; refused otherwise.
+        resize: of folders and videos: bring a judged image of another size to its reference's; refused otherwise.
         hash: of folders: know changed files by their SHA-256 instead of size and time.
         latex: of folders: write the table of a paper.
-        workers: of folders: threads.
+        workers: of folders and videos: threads.
         cluster: of folders: score on a Ray cluster.
         seed: of the bootstrap.
     """
@@ -96,13 +99,24 @@ def score(
             reference, judged, metrics, json, data_range=extent, convention=convention, alpha=alpha, device=device,
             output=output, seed=seed, **before, **of_folders,
         )  # fmt: skip
+    if len(judged) == 1 and {reference.suffix.lower(), judged[0].suffix.lower()} <= set(_VIDEOS):
+        _refuse({name: given[name] for name in ("latex", "cluster")} | {"map": map, "alpha": alpha}, "two videos")
+        return _videos(
+            reference, judged[0], metrics, json, convention=convention, device=device, output=output, seed=seed,
+            resize=resize, workers=workers, **before,
+        )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
-    unused = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
-    if unused:
-        raise ValueError(f"score: {', '.join(unused)} is for folders; {reference} is a file")
+    _refuse(given | {"resize": resize}, "two images")
     [image] = judged
     return _pair(reference, image, metrics, map, json, extent, convention, alpha, device)
+
+
+def _refuse(given: dict[str, Any], what: str) -> None:
+    """Options that say nothing here are mistakes."""
+    unused = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if unused:
+        raise ValueError(f"score: {', '.join(unused)} is not for {what}")
 
 
 def _pair(
@@ -188,6 +202,49 @@ def _folders(
     return FAILED_ROWS if found.failed else 0
 
 
+def _videos(
+    reference: Path, judged: Path, metrics: tuple[str, ...], json: bool, *, output: Path | None, **options: Any
+) -> int:
+    from lookalike.scoring.video import PERCENTILES, curve, score_videos
+
+    with _bar("frames") as progress:
+        found = score_videos(reference, judged, metrics or None, output=output, progress=progress, **options)
+    failed = [row for row in found.rows if row.error is not None]
+    if json:
+        show.as_json(
+            {
+                "signatures": found.signatures, "better": found.better, "statistics": found.statistics,
+                "frames": [
+                    dict(zip(("frame", *found.signatures, "error"), (int(row.pair), *row.values, row.error), strict=True))
+                    for row in found.rows
+                ],
+            }
+        )  # fmt: skip
+    else:
+        [columns] = found.statistics["methods"].values()
+        percentiles = found.statistics["percentiles"]
+        show.as_table(
+            ("metric", "frames", "mean", "95 % interval", *(f"{percent} %" for percent in PERCENTILES)),
+            [
+                (
+                    name, str(column["count"]), show.number(column["mean"]),
+                    f"{show.number(column['low'])} … {show.number(column['high'])}",
+                    *(show.number(percentiles.get(name, {}).get(str(percent))) for percent in PERCENTILES),
+                )
+                for name, column in columns.items()
+            ],
+            numbers=(1, 2, *range(4, 4 + len(PERCENTILES))),
+        )  # fmt: skip
+        for index, (name, said) in enumerate(found.signatures.items()):
+            show.as_line(f"{name}: {said}\n{curve([row.values[index] for row in found.rows])}")
+        if output is not None:
+            show.as_line(str(output))
+    show.as_remarks(f"failed: frame {int(row.pair)}: {row.error}" for row in failed[:_SHOWN])
+    if len(failed) > _SHOWN:
+        show.as_remarks([f"failed: {len(failed) - _SHOWN} more frames"])
+    return FAILED_ROWS if failed else 0
+
+
 def _say(found: Scored, everything: bool) -> None:
     methods = found.statistics["methods"]
     several = len(methods) > 1
@@ -229,8 +286,8 @@ def _complain(found: Scored, everything: bool) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar with pairs a second and the time left, where somebody watches."""
+def _bar(what: str = "pairs") -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with how many a second and the time left, where somebody watches."""
     import sys
 
     if not sys.stderr.isatty():
@@ -256,6 +313,6 @@ def _bar() -> Iterator[Callable[[int, int], None] | None]:
         def update(done: int, total: int) -> None:
             progress.update(task, total=total, completed=done)
             speed = progress.tasks[0].speed
-            progress.update(task, rate="" if speed is None else f"{speed:.1f} pairs/s")
+            progress.update(task, rate="" if speed is None else f"{speed:.1f} {what}/s")
 
         yield update

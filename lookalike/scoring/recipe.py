@@ -70,6 +70,7 @@ class Recipe:
         resize: filter by which a judged image is brought to its reference's size; None refuses other sizes.
         device: that computes.
         hashed: whether a changed file is known by its SHA-256 instead of size and time.
+        frames: of videos: what their frames are brought to.
         batch: pairs of one size scored together, on devices other than the CPU.
 
     Raises:
@@ -87,6 +88,7 @@ class Recipe:
     resize: Resize | None = None
     device: str = "cpu"
     hashed: bool = False
+    frames: str | None = None
     batch: int = 16
 
     def __post_init__(self) -> None:
@@ -125,8 +127,12 @@ class Scorer:
         """How the numbers of each metric are made, what is done before the metric among it."""
         recipe = self.recipe
         before = {
-            "alpha": recipe.alpha, "resize": recipe.resize, "crop": recipe.crop_border or None, "luma": recipe.luma,
-        }  # fmt: skip
+            "frames": recipe.frames,
+            "alpha": recipe.alpha,
+            "resize": recipe.resize,
+            "crop": recipe.crop_border or None,
+            "luma": recipe.luma,
+        }
         return {metric.facts.name: _extended(metric.signature(recipe.carried), before) for metric in self.metrics}
 
     @cached_property
@@ -145,7 +151,7 @@ class Scorer:
         for method, path in work.images:
             stamps = known, stamp(path, self.recipe.hashed)
             try:
-                batches = self._pair(images.load(path, alpha=self.recipe.alpha), reference)
+                batches = self.pair(images.load(path, alpha=self.recipe.alpha), reference)
             except Exception as error:
                 found.append(self._failed(work, method, path, known, error))
             else:
@@ -165,7 +171,12 @@ class Scorer:
                     entries[entry.key] = entry
         return [entries[one.key] for one in decoded]
 
-    def _pair(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Tensor, Tensor]:
+    def pair(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """An image and its reference, ``(h, w)`` or ``(h, w, 3)``, as batches in the unit range.
+
+        Raises:
+            TypeError, ValueError: when they cannot be compared.
+        """
         recipe = self.recipe
         if recipe.resize and x.shape[:2] != y.shape[:2]:
             low, high = images.bounds(recipe.carried)

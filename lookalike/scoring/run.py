@@ -139,7 +139,7 @@ def score_folders(
 
             batches = on_cluster(recipe, works, cluster)
         else:
-            batches = locally(scorer, works, workers or _cores())
+            batches = locally(scorer, works, workers or cores())
         count = total - fresh
         if progress:
             progress(count, total)
@@ -172,7 +172,7 @@ def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[lis
         decoded = [one for work in taken for one in scorer.decode(work)]
         return scorer.score(decoded) if on_cpu else decoded
 
-    with _one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
+    with one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
         ahead: deque[Future[Any]] = deque()
         try:
             while True:
@@ -187,7 +187,7 @@ def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[lis
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Every worker computes on one core; decoders' warnings, which threads cannot silence apart, are silenced."""
     before = torch.get_num_threads()
     Image.init()
@@ -199,7 +199,8 @@ def _one_thread_each() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

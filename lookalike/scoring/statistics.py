@@ -22,7 +22,7 @@ LEVEL = 0.05
 RESAMPLES = 2000
 EXTREMES = 5
 _MANY = 20_000  # scores, from which the bootstrap of a mean and the normal interval are the same to three digits
-_AT_A_TIME = 4_000_000  # numbers drawn
+_AT_A_TIME = 500_000  # numbers drawn
 
 Scores = NDArray[np.float64]
 
