@@ -215,7 +215,8 @@ def _videos(
             {
                 "signatures": found.signatures, "better": found.better, "statistics": found.statistics,
                 "frames": [
-                    dict(zip(("frame", *found.signatures, "error"), (int(row.pair), *row.values, row.error), strict=True))
+                    {"frame": int(row.pair), "error": row.error}
+                    | dict(zip(found.signatures, row.values, strict=True))
                     for row in found.rows
                 ],
             }
