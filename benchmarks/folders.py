@@ -126,12 +126,15 @@ def throughput(folder: Path, options: argparse.Namespace) -> int:
     counts = {name: options.pairs if name != COMMAND else max(4, options.pairs // 8) for name in commands}
     places = {count: some(folder / f"{count}", real, count) for count in {*counts.values(), 2}}
     took: dict[str, list[float]] = {name: [] for name in commands}
+    worked: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
-            seconds = [spend(command(*places[count]))[0] for count in (counts[name], 2)]
-            took[name].append((seconds[0] - seconds[1]) / (counts[name] - 2))
-    for name, seconds in took.items():
-        print(f"{name:40} {1 / median(seconds):8.2f} pairs/s")
+            long, short = (spend(command(*places[count])) for count in (counts[name], 2))
+            for seconds, index in ((took, 0), (worked, 1)):
+                seconds[name].append((long[index] - short[index]) / (counts[name] - 2))
+    for name in commands:
+        rate, work = 1 / median(took[name]), 1000 * median(worked[name])
+        print(f"{name:40} {rate:8.2f} pairs/s, {work:8.1f} ms of CPU a pair")
     missed = 0
     for name, metrics, goal in ((COMMAND, everything, 4.0), (LOOP, without, 3.0)):
         if name in took:

@@ -98,17 +98,9 @@ def test_numbers_are_those_of_measure(folders: tuple[Path, Path, Path], tmp_path
     assert json.loads((tmp_path / "scores.statistics.json").read_text())["unpaired"] == []
 
 
-def test_batches_of_other_devices_give_the_same_numbers(folders: tuple[Path, Path, Path]) -> None:
-    class Together(Scorer):
-        def score(self, decoded: Any) -> list[Entry]:
-            object.__setattr__(self.recipe, "device", "meta")  # whatever is not the CPU
-            try:
-                return super().score(decoded)
-            finally:
-                object.__setattr__(self.recipe, "device", "cpu")
-
+def test_batches_give_the_numbers_of_pairs_alone(folders: tuple[Path, Path, Path]) -> None:
+    class Watched(Scorer):
         def _scored(self, group: Any) -> list[Entry]:
-            object.__setattr__(self.recipe, "device", "cpu")
             sizes.append(len(group))
             return super()._scored(group)
 
@@ -118,11 +110,11 @@ def test_batches_of_other_devices_give_the_same_numbers(folders: tuple[Path, Pat
         for i in range(6)
     ]
     works.insert(2, Work("gone", "nowhere.png", (("good", "nowhere.png"),)))
-    recipe = Recipe(metrics=tuple(METRICS), batch=4)
-    decoded = [one for work in works for one in Scorer(recipe).decode(work)]
-    together, alone = Together(recipe).score(decoded), Scorer(Recipe(metrics=tuple(METRICS))).score(decoded)
+    alone, together = Recipe(metrics=tuple(METRICS)), Recipe(metrics=tuple(METRICS), batch=4)
+    decoded = [one for work in works for one in Scorer(alone).decode(work)]
+    found, wanted = Watched(together).score(decoded), Scorer(alone).score(decoded)
     assert sizes == [4, 2, 1]
-    for one, other in zip(together, alone, strict=True):
+    for one, other in zip(found, wanted, strict=True):
         assert one._replace(values=()) == other._replace(values=())
         assert one.values == pytest.approx(other.values, abs=1e-6)
 
@@ -205,8 +197,10 @@ def test_one_column_has_one_signature(tmp_path: Path) -> None:
     folders = make(tmp_path, 2)[:2]
     for folder in folders:
         Image.fromarray(data.camera()[:48, :48].astype(np.uint16) * 257).save(folder / "1/9.png")
+        Image.fromarray(data.camera()[:48, :48].astype(np.float32) / 255).save(folder / "1/99.tif")
     found = score(folders, tmp_path / "scores.csv")
-    assert (found.failed, found.failures[0][1]) == (1, "1/9")
+    assert (found.failed, found.failures[0][1]) == (2, "1/9")
+    assert "this table is of 8-bit images and this pair is float" in found.failures[1][2]
     assert "this table is of 8-bit images and this pair is 16-bit" in found.failures[0][2]
 
 
@@ -388,7 +382,7 @@ def test_a_full_disk_keeps_what_was_scored(
         patch.setattr(Journal, "__init__", full)
         assert main(command) == 2
     assert capsys.readouterr().err == f"lookalike: [Errno 28] No space left on device: '{journal}'\n"
-    assert len(journal.read_bytes()) == len(before) + 200
+    assert journal.read_bytes() == before
     assert not any(path.name.startswith(".") for path in tmp_path.iterdir())
     assert main(command) == 0
     assert table.read_bytes() == wanted.read_bytes()
@@ -487,7 +481,7 @@ def test_interrupted_is_130_and_keeps_what_was_scored(many: tuple[Path, Path], t
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "Traceback" not in said[1]
+    assert said[1] == "stopped; the same command goes on from here\n"
     assert not table.exists()
     assert score(many, table, metrics=["psnr"]).fresh < 4000
 

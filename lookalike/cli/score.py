@@ -181,8 +181,12 @@ def _folders(
     from lookalike.scoring.latex import latex_table
     from lookalike.scoring.run import score_folders, statistics_file
 
-    with _bar() as progress:
-        found = score_folders(reference, folders, metrics or None, output=output, progress=progress, **options)
+    try:
+        with _bar() as progress:
+            found = score_folders(reference, folders, metrics or None, output=output, progress=progress, **options)
+    except KeyboardInterrupt:
+        show.as_remarks([] if output is None else ["stopped; the same command goes on from here"])
+        raise
     if latex is not None:
         write_text(latex, latex_table(found.statistics, found.signatures, found.better))
     if json:

@@ -133,12 +133,16 @@ class Journal:
         self._reader.close()
 
     def _put(self, line: bytes) -> None:
-        rest = memoryview(line)
+        """Write a line whole, or leave no part of it: the next one must begin on a line of its own."""
+        end, rest = os.fstat(self._writer.fileno()).st_size, memoryview(line)
         try:
             while rest:
                 rest = rest[self._writer.write(rest) :]
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        except BaseException as error:
+            self._writer.truncate(end)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
+            raise
 
     def _opened(self, header: bytes) -> int:
         """Where the batches begin, once the header is there and the right one, and the last line is whole."""

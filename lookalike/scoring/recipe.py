@@ -26,6 +26,7 @@ from lookalike.scoring.pair import check_convention, made
 
 Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded", "ycbcr"]
 Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+_DEPTHS = (255.0, 65535.0)  # what a range of integers is; the other images are floats
 _YCBCR = (65.481, 128.553, 24.966)  # ITU-R BT.601, studio range, as MATLAB's rgb2ycbcr: Y = 16 … 235
 
 
@@ -71,7 +72,7 @@ class Recipe:
         device: that computes.
         hashed: whether a changed file is known by its SHA-256 instead of size and time.
         frames: of videos: what their frames are brought to.
-        batch: pairs of one size scored together, on devices other than the CPU.
+        batch: pairs of one size scored together; None: one on the CPU, where more gain nothing, elsewhere 16.
 
     Raises:
         ValueError: for unknown names, and a crop that is negative.
@@ -89,7 +90,7 @@ class Recipe:
     device: str = "cpu"
     hashed: bool = False
     frames: str | None = None
-    batch: int = 16
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         if self.crop_border < 0:
@@ -111,6 +112,7 @@ class Scorer:
     def __init__(self, recipe: Recipe) -> None:
         check_convention(recipe.convention, recipe.metrics)
         self.recipe = recipe
+        self.batch = recipe.batch or (1 if recipe.device == "cpu" else 16)
         self.metrics: list[Metric] = []
         for name in recipe.metrics:
             try:
@@ -159,15 +161,14 @@ class Scorer:
         return found
 
     def score(self, decoded: Sequence[Decoded]) -> list[Entry]:
-        """The entries of pairs; on the CPU one by one, elsewhere those of one size together."""
+        """The entries of pairs; those of one size are scored together where the recipe says so."""
         together: dict[Any, list[Decoded]] = {}
         for index, one in enumerate(decoded):
-            alone = one.batches is None or self.recipe.device == "cpu"
-            together.setdefault(index if alone else _shape(one), []).append(one)
+            together.setdefault(index if one.batches is None else one.batches[0].shape, []).append(one)
         entries: dict[tuple[str, str], Entry] = {}
         for group in together.values():
-            for start in range(0, len(group), self.recipe.batch):
-                for entry in self._scored(group[start : start + self.recipe.batch]):
+            for start in range(0, len(group), self.batch):
+                for entry in self._scored(group[start : start + self.batch]):
                     entries[entry.key] = entry
         return [entries[one.key] for one in decoded]
 
@@ -187,8 +188,7 @@ class Scorer:
         a, b, carried = images.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
         if carried != recipe.carried:
             kinds = [
-                images.describe_range(None if recipe.floats else recipe.carried),
-                images.describe_range(carried),
+                images.describe_range(found if found in _DEPTHS else None) for found in (recipe.carried, carried)
             ]
             raise ValueError(
                 f"this table is of {kinds[0]} images and this pair is {kinds[1]}: its numbers would have another "
@@ -308,10 +308,6 @@ def _extended(said: str, before: dict[str, object]) -> str:
     name, settings = signature.read(said)
     version = int(settings.pop("v"))
     return signature.write(name, {**settings, **before}, version)
-
-
-def _shape(one: Decoded) -> Any:
-    return one.batches[0].shape if one.batches else None
 
 
 def _said(error: BaseException) -> str:

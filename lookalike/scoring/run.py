@@ -165,7 +165,6 @@ def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[lis
         Entries in the order of ``works``.
     """
     on_cpu = scorer.recipe.device == "cpu"
-    size = 1 if on_cpu else scorer.recipe.batch
     waiting = iter(works)
 
     def task(taken: list[Work]) -> list[Decoded] | list[Entry]:
@@ -176,7 +175,7 @@ def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[lis
         ahead: deque[Future[Any]] = deque()
         try:
             while True:
-                while len(ahead) < _AHEAD * workers and (taken := list(islice(waiting, size))):
+                while len(ahead) < _AHEAD * workers and (taken := list(islice(waiting, scorer.batch))):
                     ahead.append(pool.submit(task, taken))
                 if not ahead:
                     return
