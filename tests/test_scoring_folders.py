@@ -786,7 +786,7 @@ def test_the_command_refuses_what_it_cannot_do(
         (["-m", "l2", "mse"], "names a metric twice"),
         (["-m", "simm"], "did you mean 'ssim'?"),
         (["--device", "warp"], "'warp' cannot be used here"),
-        (["--map", "a.png"], "--map draws one pair"),
+        (["--map", "a.png"], "--map is not for folders"),
     ):
         chosen = arguments if "-m" in arguments else [*arguments, "-m", "psnr"]
         assert main(["score", *map(str, folders), *chosen]) == 2, arguments

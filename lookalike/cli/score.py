@@ -81,38 +81,33 @@ def score(
         cluster: of folders: score on a Ray cluster.
         seed: of the bootstrap.
     """
-    extent = show.extent(data_range, "score")
-    before: dict[str, Any] = {"crop_border": crop_border, "luma": luma}
-    of_folders: dict[str, Any] = {
-        "match": match, "resize": resize, "hashed": hash, "latex": latex, "workers": workers, "cluster": cluster,
-    }  # fmt: skip
     if not judged:
         raise ValueError(
             f"score: {reference} needs something to be compared with: name what is judged after the reference; "
             "a set of images without references is out of scope"
         )
-    given = {"output": output, "latex": latex, "cluster": cluster, "crop_border": crop_border, "luma": luma}
+    extent = show.extent(data_range, "score")
+    how: dict[str, Any] = {"convention": convention, "device": device}
+    before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
     if reference.is_dir() or any(path.is_dir() for path in judged):
-        if map is not None:
-            raise ValueError("score: --map draws one pair of images, name two files")
+        _refuse("folders", map=map)
         return _folders(
-            reference, judged, metrics, json, data_range=extent, convention=convention, alpha=alpha, device=device,
-            output=output, seed=seed, **before, **of_folders,
-        )  # fmt: skip
-    if len(judged) == 1 and {reference.suffix.lower(), judged[0].suffix.lower()} <= set(_VIDEOS):
-        _refuse({name: given[name] for name in ("latex", "cluster")} | {"map": map, "alpha": alpha}, "two videos")
-        return _videos(
-            reference, judged[0], metrics, json, convention=convention, device=device, output=output, seed=seed,
-            resize=resize, workers=workers, **before,
+            reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha, match=match,
+            hashed=hash, workers=workers, cluster=cluster, seed=seed, **how, **before,
         )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
-    _refuse(given | {"resize": resize}, "two images")
     [image] = judged
-    return _pair(reference, image, metrics, map, json, extent, convention, alpha, device)
+    if {reference.suffix.lower(), image.suffix.lower()} <= set(_VIDEOS):
+        _refuse("two videos", map=map, alpha=alpha, data_range=data_range, latex=latex, cluster=cluster, hash=hash)
+        return _videos(
+            reference, image, metrics, json, output=output, workers=workers, seed=seed, **how, **before
+        )  # fmt: skip
+    _refuse("two images", output=output, latex=latex, cluster=cluster, hash=hash, workers=workers, **before)
+    return _pair(reference, image, metrics, map, json, data_range=extent, alpha=alpha, **how)
 
 
-def _refuse(given: dict[str, Any], what: str) -> None:
+def _refuse(what: str, **given: Any) -> None:
     """Options that say nothing here are mistakes."""
     unused = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
     if unused:
@@ -120,15 +115,7 @@ def _refuse(given: dict[str, Any], what: str) -> None:
 
 
 def _pair(
-    reference: Path,
-    judged: Path,
-    metrics: tuple[str, ...],
-    map: Path | None,
-    json: bool,
-    extent: float | tuple[float, float] | None,
-    convention: str | None,
-    alpha: str | None,
-    device: str,
+    reference: Path, judged: Path, metrics: tuple[str, ...], map: Path | None, json: bool, **options: Any
 ) -> int:
     from lookalike import registry
     from lookalike.scoring.maps import write_map
@@ -136,15 +123,10 @@ def _pair(
 
     if map is not None and len(metrics) > 1:
         raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
-    found = measure(
-        judged, reference, metrics or None, data_range=extent, convention=convention, alpha=alpha, device=device
-    )
+    found = measure(judged, reference, metrics or None, **options)
     drawn = None
     if map is not None:
-        drawn = write_map(
-            map, judged, reference, metrics[0] if metrics else "ssim", data_range=extent, convention=convention,
-            alpha=alpha, device=device,
-        )  # fmt: skip
+        drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", **options)
     rows = []
     for one in found:
         facts = registry.metric_class(one.metric).facts
