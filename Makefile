@@ -38,6 +38,7 @@ contracts: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.folders
 
 docs: setup
 	$(BIN)/python -m docs.tables

@@ -253,8 +253,9 @@ def kills(folder: Path, options: argparse.Namespace) -> int:
                 start_new_session=True,
             )
             time.sleep(moments.uniform(0, seconds))
-            caught += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)  # one that has ended is there until it is waited for
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                caught += 1
             process.wait()
         else:
             spend(command)

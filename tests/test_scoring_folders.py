@@ -464,8 +464,9 @@ def test_killed_runs_end_in_the_same_table(many: tuple[Path, Path], tmp_path: Pa
         process = begin(many, table)
         wait_for_rows(journal, process)
         time.sleep(moments.uniform(0, 0.3))
-        caught += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            caught += 1
         process.communicate()
     assert caught
     found = score(many, table, metrics=["psnr"])
@@ -765,6 +766,7 @@ def test_the_command_prints_statistics_and_json(
         ["good", "psnr", "5"], ["good", "ssim", "5"], ["bad", "psnr", "6"], ["bad", "ssim", "6"],
     ]  # fmt: skip
     assert "11 pairs, 11 of them scored now, 0 failed" in said.out
+    assert "Rank agreement" in said.out
     assert "ssim: ssim|win:gauss11s1.5" in said.out
     assert f"not scored: {folders[1] / '0/other.png'}: no reference" in said.err
     assert f"not scored: {folders[0] / '0/4.png'}: no image in {folders[1]}" in said.err

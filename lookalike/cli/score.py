@@ -92,8 +92,8 @@ def score(
     if reference.is_dir() or any(path.is_dir() for path in judged):
         _refuse("folders", map=map)
         return _folders(
-            reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha, match=match,
-            hashed=hash, workers=workers, cluster=cluster, seed=seed, **how, **before,
+            reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha,
+            match=match, hashed=hash, workers=workers, cluster=cluster, seed=seed, **how, **before,
         )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
@@ -250,6 +250,15 @@ def _say(found: Scored, everything: bool) -> None:
     )  # fmt: skip
     if several:
         show.as_line("Methods that share a letter do not differ (Wilcoxon signed-rank test, Holm, 5 %).")
+    names = list(found.signatures)
+    if len(names) > 1:
+        show.as_line("\nRank agreement over all pairs (Spearman), every metric turned so that higher is better:")
+        agreement = found.statistics["rank_agreement"]["spearman"]
+        show.as_table(
+            ("", *names),
+            [(name, *(show.number(agreement[name][other], 3) for other in names)) for name in names],
+            numbers=range(1, len(names) + 1),
+        )
     for metric, said in found.signatures.items():
         show.as_line(f"{metric}: {said}")
     for metric, (count, reason) in found.declined.items():

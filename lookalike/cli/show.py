@@ -51,14 +51,14 @@ def as_remarks(lines: Iterable[str]) -> None:
         print(" ".join(line.split()), file=sys.stderr)
 
 
-def number(value: float | None) -> str:
+def number(value: float | None, digits: int = 6) -> str:
     """A score in a table: six significant digits, a dash where there is none.
 
     Example:
         >>> number(0.77193512), number(None), number(float("inf"))
         ('0.771935', '—', 'inf')
     """
-    return DASH if value is None else f"{value:.6g}"
+    return DASH if value is None else f"{value:.{digits}g}"
 
 
 def extent(data_range: Sequence[float], who: str) -> float | tuple[float, float] | None:
