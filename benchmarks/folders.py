@@ -242,9 +242,12 @@ def kills(folder: Path, options: argparse.Namespace) -> int:
     journal = Path(f"{table}.journal")
     command = ours(ref, judged, ["psnr"], "-o", str(table))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    moments, caught, tables, same = random.Random(options.seed), 0, 0, 0
-    for turn in range(options.kills + 1):
-        if turn < options.kills:
+    moments, caught, tables, same, last = random.Random(options.seed), 0, 0, 0, False
+    while not last:
+        last = caught == options.kills  # the one that may end
+        if last:
+            spend(command)
+        else:
             process = subprocess.Popen(
                 command,
                 env=environment,
@@ -257,8 +260,6 @@ def kills(folder: Path, options: argparse.Namespace) -> int:
                 os.killpg(process.pid, signal.SIGKILL)
                 caught += 1
             process.wait()
-        else:
-            spend(command)
         if table.exists():  # begin again, so that every kill hits a run at work
             tables += 1
             same += table.read_bytes() == whole.read_bytes()
