@@ -30,12 +30,13 @@ import platform
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,17 +61,18 @@ MATRIX_TEXT = "matrix.md"
 _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all; folders are made as needed.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write in the block, that takes its place when the block ends well; folders are made as needed.
 
     Raises:
-        OSError: when the place cannot be written.
+        OSError: when the place cannot be written; what stood there stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with beside.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -78,6 +80,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all; folders are made as needed.
+
+    Raises:
+        OSError: when the place cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -32,7 +32,8 @@ NOBODY_READS = 128 + 13  # as a shell reports a program ended by SIGPIPE
 VERBS = (score, ruler, metrics, losses, audit, study, lab, agree, weights)
 DESCRIPTION = """One ruler for image similarity. Every command takes the reference first, then the image judged.
 
-Exit codes: 0 done, 1 a promise broke or nothing matched, 2 usage or unreadable input, 130 interrupted."""
+Exit codes: 0 done, 1 a promise broke or nothing matched, 2 usage or unreadable input, 3 finished with
+failed rows, 130 interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,18 +1,29 @@
-"""``lookalike score``: numbers for one pair of images."""
+"""``lookalike score``: numbers for one pair of images, for folders of them, or for two videos."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
 from lookalike.cli import show
 
+if TYPE_CHECKING:
+    from lookalike.scoring.run import Scored
+
+FAILED_ROWS = 3
+_SHOWN = 20  # unpaired files, where all are saved
+_VIDEOS = (
+    ".mp4", ".m4v", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".y4m", ".ogv", ".wmv", ".flv",
+)  # fmt: skip
+
 
 def score(
     reference: Annotated[Path, arg(metavar="REFERENCE")],
-    judged: Annotated[Path, arg(metavar="JUDGED")],
+    judged: Annotated[tuple[Path, ...], arg(metavar="JUDGED [JUDGED ...]", help_behavior_hint="")],
     /,
     *,
     metrics: Annotated[
@@ -25,36 +36,97 @@ def score(
     map: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="")] = None,
     json: bool = False,
     device: str = "cpu",
+    output: Annotated[
+        Path | None, arg(aliases=["-o"], metavar="FILE.parquet|csv|jsonl", help_behavior_hint="")
+    ] = None,
+    match: Annotated[str, arg(metavar="stem|name|REGEX")] = "stem",
+    crop_border: Annotated[int, arg(metavar="PX")] = 0,
+    luma: Annotated[
+        Literal["bt601", "rounded", "matlab", "matlab-unrounded", "ycbcr"] | None, arg(help_behavior_hint="")
+    ] = None,
+    resize: Annotated[
+        Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] | None, arg(help_behavior_hint="")
+    ] = None,
+    hash: bool = False,
+    latex: Annotated[Path | None, arg(metavar="FILE.tex", help_behavior_hint="")] = None,
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one a core)")] = None,
+    cluster: Annotated[str | None, arg(metavar="auto|ray://HOST:PORT", help_behavior_hint="")] = None,
+    seed: int = 0,
 ) -> int:
-    """Measure how alike two images are; every number carries the signature of how it was made.
+    """Measure how alike images are; every number carries the signature of how it was made.
+
+    Two images; or a folder of references and a folder for each method, whose pairs become a table, with statistics;
+    or two videos, frame by frame. The same command on folders resumes where it stopped. Exit code 3: finished, but
+    some pairs have an error instead of a number.
 
     Args:
-        reference: the image that is right.
-        judged: the image to be judged.
-        metrics: which metrics, named after the two images (see `lookalike metrics`).
+        reference: the image, folder or video that is right.
+        judged: what is to be judged; of folders as many as there are methods.
+        metrics: which metrics, named after the images (see `lookalike metrics`).
         convention: which program's SSIM is meant (see `lookalike metrics --conventions`).
         data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
-        map: write where the images differ, by the one metric named or ssim, in fixed colours.
+        map: of two images: write where they differ, by the one metric named or ssim, in fixed colours.
         json: print JSON.
         device: that computes, such as cuda.
+        output: of folders and videos: the table; its statistics and a journal to resume from stand beside it.
+        match: of folders: which images belong together: relative paths without or with their ending, or what the
+            groups of a regular expression hold in both.
+        crop_border: of folders and videos: pixels left out at each edge.
+        luma: of folders and videos: score luma only, by this rule; ycbcr is the Y of super-resolution papers.
+        resize: of folders and videos: bring a judged image of another size to its reference's; refused otherwise.
+        hash: of folders: know changed files by their SHA-256 instead of size and time.
+        latex: of folders: write the table of a paper.
+        workers: of folders and videos: threads.
+        cluster: of folders: score on a Ray cluster.
+        seed: of the bootstrap.
     """
+    if not judged:
+        raise ValueError(
+            f"score: {reference} needs something to be compared with: name what is judged after the reference; "
+            "a set of images without references is out of scope"
+        )
+    extent = show.extent(data_range, "score")
+    how: dict[str, Any] = {"convention": convention, "device": device}
+    before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
+    if reference.is_dir() or any(path.is_dir() for path in judged):
+        _refuse("folders", map=map)
+        return _folders(
+            reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha,
+            match=match, hashed=hash, workers=workers, cluster=cluster, seed=seed, **how, **before,
+        )  # fmt: skip
+    if len(judged) != 1:
+        raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
+    [image] = judged
+    if {reference.suffix.lower(), image.suffix.lower()} <= set(_VIDEOS):
+        _refuse("two videos", map=map, alpha=alpha, data_range=data_range, latex=latex, cluster=cluster, hash=hash)
+        return _videos(
+            reference, image, metrics, json, output=output, workers=workers, seed=seed, **how, **before
+        )  # fmt: skip
+    _refuse("two images", output=output, latex=latex, cluster=cluster, hash=hash, workers=workers, **before)
+    return _pair(reference, image, metrics, map, json, data_range=extent, alpha=alpha, **how)
+
+
+def _refuse(what: str, **given: Any) -> None:
+    """Options that say nothing here are mistakes."""
+    unused = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if unused:
+        raise ValueError(f"score: {', '.join(unused)} is not for {what}")
+
+
+def _pair(
+    reference: Path, judged: Path, metrics: tuple[str, ...], map: Path | None, json: bool, **options: Any
+) -> int:
     from lookalike import registry
     from lookalike.scoring.maps import write_map
     from lookalike.scoring.pair import measure
 
     if map is not None and len(metrics) > 1:
         raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
-    extent = show.extent(data_range, "score")
-    found = measure(
-        judged, reference, metrics or None, data_range=extent, convention=convention, alpha=alpha, device=device
-    )
+    found = measure(judged, reference, metrics or None, **options)
     drawn = None
     if map is not None:
-        drawn = write_map(
-            map, judged, reference, metrics[0] if metrics else "ssim", data_range=extent, convention=convention,
-            alpha=alpha, device=device,
-        )  # fmt: skip
+        drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", **options)
     rows = []
     for one in found:
         facts = registry.metric_class(one.metric).facts
@@ -75,3 +147,168 @@ def score(
     if drawn is not None:
         show.as_line(f"{drawn.file}: {drawn.legend}")
     return 0
+
+
+def _folders(
+    reference: Path,
+    folders: tuple[Path, ...],
+    metrics: tuple[str, ...],
+    json: bool,
+    *,
+    output: Path | None,
+    latex: Path | None,
+    **options: Any,
+) -> int:
+    from lookalike.runs import write_text
+    from lookalike.scoring.latex import latex_table
+    from lookalike.scoring.run import score_folders, statistics_file
+
+    try:
+        with _bar() as progress:
+            found = score_folders(reference, folders, metrics or None, output=output, progress=progress, **options)
+    except KeyboardInterrupt:
+        show.as_remarks([] if output is None else ["stopped; the same command goes on from here"])
+        raise
+    if latex is not None:
+        write_text(latex, latex_table(found.statistics, found.signatures, found.better))
+    if json:
+        show.as_json(
+            {
+                "signatures": found.signatures, "better": found.better, "statistics": found.statistics,
+                "unpaired": [one._asdict() for one in found.pairs.unpaired],
+                "failures": [dict(zip(("method", "pair", "error"), one, strict=True)) for one in found.failures],
+            }
+        )  # fmt: skip
+    else:
+        _say(found, everything=output is None)
+        for path in (output, output and statistics_file(output), latex):
+            if path is not None:
+                show.as_line(str(path))
+    _complain(found, everything=output is None)
+    return FAILED_ROWS if found.failed else 0
+
+
+def _videos(
+    reference: Path, judged: Path, metrics: tuple[str, ...], json: bool, *, output: Path | None, **options: Any
+) -> int:
+    from lookalike.scoring.video import PERCENTILES, curve, score_videos
+
+    with _bar("frames") as progress:
+        found = score_videos(reference, judged, metrics or None, output=output, progress=progress, **options)
+    failed = [row for row in found.rows if row.error is not None]
+    if json:
+        show.as_json(
+            {
+                "signatures": found.signatures, "better": found.better, "statistics": found.statistics,
+                "frames": [
+                    {"frame": int(row.pair), "error": row.error}
+                    | dict(zip(found.signatures, row.values, strict=True))
+                    for row in found.rows
+                ],
+            }
+        )  # fmt: skip
+    else:
+        [columns] = found.statistics["methods"].values()
+        percentiles = found.statistics["percentiles"]
+        show.as_table(
+            ("metric", "frames", "mean", "95 % interval", *(f"{percent} %" for percent in PERCENTILES)),
+            [
+                (
+                    name, str(column["count"]), show.number(column["mean"]),
+                    f"{show.number(column['low'])} … {show.number(column['high'])}",
+                    *(show.number(percentiles.get(name, {}).get(str(percent))) for percent in PERCENTILES),
+                )
+                for name, column in columns.items()
+            ],
+            numbers=(1, 2, *range(4, 4 + len(PERCENTILES))),
+        )  # fmt: skip
+        for index, (name, said) in enumerate(found.signatures.items()):
+            show.as_line(f"{name}: {said}\n{curve([row.values[index] for row in found.rows])}")
+        if output is not None:
+            show.as_line(str(output))
+    show.as_remarks(f"failed: frame {int(row.pair)}: {row.error}" for row in failed[:_SHOWN])
+    if len(failed) > _SHOWN:
+        show.as_remarks([f"failed: {len(failed) - _SHOWN} more frames"])
+    return FAILED_ROWS if failed else 0
+
+
+def _say(found: Scored, everything: bool) -> None:
+    methods = found.statistics["methods"]
+    several = len(methods) > 1
+    show.as_table(
+        ("method", "metric", "pairs", "mean", "95 % interval", "median", *(["letters"] * several), "worst"),
+        [
+            (
+                method, metric, str(column["count"]), show.number(column["mean"]),
+                f"{show.number(column['low'])} … {show.number(column['high'])}", show.number(column["median"]),
+                *([column.get("letters", "")] * several), ", ".join(one["pair"] for one in column["worst"][:2]),
+            )
+            for method, columns in methods.items()
+            for metric, column in columns.items()
+        ],
+        numbers=(2, 3, 5),
+    )  # fmt: skip
+    if several:
+        show.as_line("Methods that share a letter do not differ (Wilcoxon signed-rank test, Holm, 5 %).")
+    names = list(found.signatures)
+    if len(names) > 1:
+        show.as_line("\nRank agreement over all pairs (Spearman), every metric turned so that higher is better:")
+        agreement = found.statistics["rank_agreement"]["spearman"]
+        show.as_table(
+            ("", *names),
+            [(name, *(show.number(agreement[name][other], 3) for other in names)) for name in names],
+            numbers=range(1, len(names) + 1),
+        )
+    for metric, said in found.signatures.items():
+        show.as_line(f"{metric}: {said}")
+    for metric, (count, reason) in found.declined.items():
+        show.as_line(f"{metric} declined {count} of {found.rows} pairs; the first: {reason}")
+    show.as_line(f"{found.rows} pairs, {found.fresh} of them scored now, {found.failed} failed")
+
+
+def _complain(found: Scored, everything: bool) -> None:
+    """Which files were left out, and what failed, where a pipe does not take it."""
+    unpaired = found.pairs.unpaired
+    shown = unpaired if everything else unpaired[:_SHOWN]
+    lines = [f"not scored: {path}: {reason}" for path, reason in shown]
+    if len(shown) < len(unpaired):
+        lines.append(f"not scored: {len(unpaired) - len(shown)} more files, listed in the statistics")
+    if found.pairs.others:
+        lines.append(f"not scored: {found.pairs.others} files that are no images by their ending")
+    lines += [f"failed: {method}, {pair}: {error}" for method, pair, error in found.failures]
+    if found.failed > len(found.failures):
+        lines.append(f"failed: {found.failed - len(found.failures)} more pairs, see the table's column error")
+    show.as_remarks(lines)
+
+
+@contextmanager
+def _bar(what: str = "pairs") -> Iterator[Callable[[int, int], None] | None]:
+    """A bar with how many a second and the time left, where somebody watches."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=10) as progress:
+        task = progress.add_task("", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            progress.update(task, total=total, completed=done)
+            speed = progress.tasks[0].speed
+            progress.update(task, rate="" if speed is None else f"{speed:.1f} {what}/s")
+
+        yield update

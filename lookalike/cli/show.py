@@ -45,14 +45,20 @@ def as_line(text: str) -> None:
     _console().print(Text(text))
 
 
-def number(value: float | None) -> str:
+def as_remarks(lines: Iterable[str]) -> None:
+    """Print lines beside the result, a line each whatever stands in them."""
+    for line in lines:
+        print(" ".join(line.split()), file=sys.stderr)
+
+
+def number(value: float | None, digits: int = 6) -> str:
     """A score in a table: six significant digits, a dash where there is none.
 
     Example:
         >>> number(0.77193512), number(None), number(float("inf"))
         ('0.771935', '—', 'inf')
     """
-    return DASH if value is None else f"{value:.6g}"
+    return DASH if value is None else f"{value:.{digits}g}"
 
 
 def extent(data_range: Sequence[float], who: str) -> float | tuple[float, float] | None:

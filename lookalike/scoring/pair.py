@@ -74,7 +74,7 @@ def measure(
     x, y = images.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     one = [metrics] if isinstance(metrics, str | Metric) else metrics
     asked = registry.cheap() if one is None else one
-    _check_convention(convention, asked)
+    check_convention(convention, asked)
     return [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
 
 
@@ -85,26 +85,27 @@ def _measured(
     name = entry if isinstance(entry, str) else entry.facts.name
     signature = ""
     try:
-        made = entry if isinstance(entry, Metric) else _made(entry, convention)
-        signature = made.signature(carried)
-        low, high = images.bounds(made.data_range, name)
+        metric = entry if isinstance(entry, Metric) else made(entry, convention)
+        signature = metric.signature(carried)
+        low, high = images.bounds(metric.data_range, name)
         if (low, high) != (0.0, 1.0):
             x, y = (image * (high - low) + low for image in (x, y))
         with torch.no_grad():
-            value = float(made(x, y).mean())
+            value = float(metric(x, y).mean())
     except ValueError as error:
         if not may_decline:
             raise
         return Measurement(name, None, signature, str(error))
-    return Measurement(made.facts.name, value, signature)
+    return Measurement(metric.facts.name, value, signature)
 
 
-def _made(name: str, convention: str | None) -> Metric:
+def made(name: str, convention: str | None) -> Metric:
+    """A metric for pairs that are checked already, under a convention where it has conventions."""
     has = convention is not None and "convention" in registry.options_of(name)
     return registry.get(name, check="shapes", **({"convention": convention} if has else {}))
 
 
-def _check_convention(convention: str | None, asked: Sequence[str | Metric]) -> None:
+def check_convention(convention: str | None, asked: Sequence[str | Metric]) -> None:
     """Refuse a convention that nobody knows, or that no metric asked for has: a mistake, no reason to decline."""
     if convention is None:
         return

@@ -1,0 +1,231 @@
+"""Which image of a folder belongs to which reference: found, matched, and every file that has no partner listed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm",
+    ".pbm", ".pnm", ".pfm",
+)  # fmt: skip
+_SHOWN = 3  # names in an error
+
+
+class Unpaired(NamedTuple):
+    """A file that is not scored.
+
+    Attributes:
+        path: of the file or folder.
+        reason: why.
+    """
+
+    path: str
+    reason: str
+
+
+class Group(NamedTuple):
+    """One reference and what the methods made of it.
+
+    Attributes:
+        pair: what the images are called: the key by which they were matched.
+        reference: path under the folder of references.
+        images: one path a method, under its folder; None where it has none.
+    """
+
+    pair: str
+    reference: str
+    images: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What is to be scored.
+
+    Attributes:
+        reference: the folder of references.
+        folders: of the methods.
+        methods: their names, as short as they can be told apart.
+        groups: sorted by the pair's name.
+        unpaired: files without a partner, each with the reason.
+        others: how many files are no images by their ending.
+    """
+
+    reference: str
+    folders: tuple[str, ...]
+    methods: tuple[str, ...]
+    groups: list[Group]
+    unpaired: list[Unpaired]
+    others: int
+
+    def numbered(self) -> Iterator[tuple[int, int]]:
+        """Every pair as (method, group), method by method: the order of the table."""
+        for method in range(len(self.methods)):
+            for index, group in enumerate(self.groups):
+                if group.images[method] is not None:
+                    yield method, index
+
+    def paths(self, method: int, group: int) -> tuple[str, str]:
+        """The paths of a pair: reference, image."""
+        found = self.groups[group]
+        image = found.images[method]
+        if image is None:
+            raise LookupError(f"{self.methods[method]} has no image of {found.pair}")
+        return os.path.join(self.reference, found.reference), os.path.join(self.folders[method], image)
+
+    def __len__(self) -> int:
+        return sum(image is not None for group in self.groups for image in group.images)
+
+
+def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs:
+    """Match the images of folders with those of a folder of references.
+
+    Folders are searched to the bottom, links followed, hidden files left out. Files are taken as images by their
+    ending; whether they are is found out when they are read.
+
+    Args:
+        reference: the folder of references.
+        folders: one a method.
+        match: ``"stem"``: the relative path without its ending; ``"name"``: with it; or a regular expression with
+            at least one group, searched in the relative path: what its groups hold is the pair's name.
+
+    Raises:
+        ValueError: when nothing of a folder matches, two files have the same key, or a folder is none.
+    """
+    for folder in (reference, *folders):
+        if not folder.is_dir():
+            raise ValueError(f"score: {folder} is not a folder, {reference} is; name folders, or two images")
+    key = _key(match)
+    unpaired: list[Unpaired] = []
+    references, others = _keyed(reference, key, match, unpaired)
+    made: list[dict[str, str]] = []
+    for folder in folders:
+        found, count = _keyed(folder, key, match, unpaired)
+        made.append(found)
+        others += count
+        unpaired += [
+            Unpaired(os.path.join(folder, path), "no reference")
+            for name, path in sorted(found.items())
+            if name not in references
+        ]
+    groups = []
+    for name, path in sorted(references.items()):
+        images = tuple(found.get(name) for found in made)
+        missing = [str(folder) for folder, image in zip(folders, images, strict=True) if image is None]
+        if missing:
+            where = (
+                "no image of any method" if len(missing) == len(folders) else f"no image in {', '.join(missing)}"
+            )
+            unpaired.append(Unpaired(os.path.join(reference, path), where))
+        if len(missing) < len(folders):
+            groups.append(Group(name, path, images))
+    for folder, found in zip(folders, made, strict=True):
+        if not references.keys() & found.keys():
+            raise ValueError(_nothing(reference, folder, references, found, match))
+    return Pairs(str(reference), tuple(map(str, folders)), _names(folders), groups, unpaired, others)
+
+
+def _key(match: str) -> re.Pattern[str]:
+    """A pattern whose groups hold the name of a pair."""
+    if match == "name":
+        return re.compile(r"\A(.*)\Z", re.DOTALL)
+    if match == "stem":
+        return re.compile(r"\A(.*)\.[^./]*\Z", re.DOTALL)
+    try:
+        pattern = re.compile(match)
+    except re.error as error:
+        raise ValueError(f"score: --match {match!r} is no regular expression ({error})") from None
+    if not pattern.groups:
+        raise ValueError(
+            f"score: --match takes stem, name, or a regular expression with a group such as '(\\d+)'; got {match!r}"
+        )
+    return pattern
+
+
+def _keyed(folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpaired]) -> tuple[dict[str, str], int]:
+    """The images of a folder by key, and how many other files it holds."""
+    found: dict[str, str] = {}
+    others = 0
+    for path in _files(str(folder), unpaired):
+        if os.path.splitext(path)[1].lower() not in SUFFIXES:
+            others += 1
+            continue
+        hit = key.search(path)
+        if hit is None:
+            unpaired.append(Unpaired(os.path.join(folder, path), f"--match {match} does not match its name"))
+            continue
+        name = "/".join(part for part in hit.groups() if part is not None)
+        if name == path:
+            name = path  # one text instead of two: there may be a million
+        if name in found:
+            first, second = sorted((found[name], path))
+            advice = "use --match name" if match == "stem" else "make --match tell them apart"
+            raise ValueError(f"score: {first} and {second} in {folder} are both called {name!r}; {advice}")
+        found[name] = path
+    return found, others
+
+
+def _files(top: str, unpaired: list[Unpaired]) -> Iterator[str]:
+    """Paths of files under a folder, relative to it, with forward slashes."""
+    stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(top),))]
+    while stack:
+        inner, above = stack.pop()
+        try:
+            with os.scandir(os.path.join(top, inner)) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            unpaired.append(Unpaired(os.path.join(top, inner), f"cannot be listed ({error.strerror})"))
+            continue
+        for entry in entries:
+            path = f"{inner}/{entry.name}" if inner else entry.name
+            if entry.name.startswith("."):
+                continue
+            if not _is_folder(entry):
+                yield path
+                continue
+            real = os.path.realpath(entry.path)
+            if real in above:
+                unpaired.append(Unpaired(entry.path, "a link to a folder above it"))
+            else:
+                stack.append((path, (*above, real)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: what is wrong with it is said when it is read
+        return False
+
+
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """As many last parts of the paths as it takes to tell them apart.
+
+    Example:
+        >>> _names([Path("out/a"), Path("out/b")]), _names([Path("a/x4"), Path("b/x4")])
+        (('a', 'b'), ('a/x4', 'b/x4'))
+    """
+    full = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, full)) + 1):
+        names = tuple("/".join(parts[-count:]) for parts in full)
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f"score: {', '.join(map(str, folders))}: the same folder twice")
+
+
+def _nothing(reference: Path, folder: Path, references: dict[str, str], found: dict[str, str], match: str) -> str:
+    for place, images in ((reference, references), (folder, found)):
+        if not images:
+            return (
+                f"score: {place} holds no images ({', '.join(SUFFIXES)}); lookalike compares images with their "
+                "references, a set of images without them is out of its scope"
+            )
+    there, here = (", ".join(islice(images.values(), _SHOWN)) for images in (references, found))
+    return (
+        f"score: no image of {folder} has a reference in {reference} by --match {match}: there {there} …, "
+        f"here {here} …; see --match name and --match with a regular expression"
+    )

@@ -1,0 +1,315 @@
+"""How pairs are scored: the metrics, and what is done to a pair before them. A recipe travels to other machines; a
+scorer is a recipe made ready, with its metrics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from lookalike import images, signature
+from lookalike.images import DataRange
+from lookalike.metric import Metric
+from lookalike.ops import colour
+from lookalike.scoring.journal import Entry
+from lookalike.scoring.pair import check_convention, made
+
+Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded", "ycbcr"]
+Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
+_DEPTHS = (255.0, 65535.0)  # what a range of integers is; the other images are floats
+_YCBCR = (65.481, 128.553, 24.966)  # ITU-R BT.601, studio range, as MATLAB's rgb2ycbcr: Y = 16 … 235
+
+
+class Work(NamedTuple):
+    """One reference and images to be compared with it.
+
+    Attributes:
+        pair: what they are called.
+        reference: path.
+        images: (method, path) each.
+    """
+
+    pair: str
+    reference: str
+    images: tuple[tuple[str, str], ...]
+
+
+class Decoded(NamedTuple):
+    """One pair, read and brought to the unit range, or why it could not be."""
+
+    key: tuple[str, str]
+    stamp: tuple[str, str]
+    batches: tuple[Tensor, Tensor] | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How pairs are scored.
+
+    Attributes:
+        metrics: names.
+        named: whether they were asked for by name: a metric that declines a pair is then an error of its row.
+        carried: the range that every pair must carry, for one column has one signature: 255 (8-bit), 65535
+            (16-bit), or the range of float images.
+        floats: whether the images are float images.
+        convention: for the metrics that have conventions.
+        alpha: background of transparent pictures, ``"white"`` or ``"black"``.
+        crop_border: pixels cut off at each edge, after resizing.
+        luma: score this luma of colour images instead of their channels: a rule of `ops.colour.luma`, or
+            ``"ycbcr"``, the Y of 16 to 235 (of 255) that super-resolution reports.
+        resize: filter by which a judged image is brought to its reference's size; None refuses other sizes.
+        device: that computes.
+        hashed: whether a changed file is known by its SHA-256 instead of size and time.
+        frames: of videos: what their frames are brought to.
+        batch: pairs of one size scored together; None: one on the CPU, where more gain nothing, elsewhere 16.
+
+    Raises:
+        ValueError: for unknown names, and a crop that is negative.
+    """
+
+    metrics: tuple[str, ...]
+    named: bool = True
+    carried: DataRange = 255.0
+    floats: bool = False
+    convention: str | None = None
+    alpha: str | None = None
+    crop_border: int = 0
+    luma: Luma | None = None
+    resize: Resize | None = None
+    device: str = "cpu"
+    hashed: bool = False
+    frames: str | None = None
+    batch: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop_border < 0:
+            raise ValueError(f"score: --crop-border is a number of pixels >= 0, got {self.crop_border}")
+        if len(set(self.metrics)) != len(self.metrics):
+            raise ValueError(f"score: a metric is named twice in {', '.join(self.metrics)}")
+
+
+class Scorer:
+    """A recipe made ready.
+
+    Args:
+        recipe: what is done.
+
+    Raises:
+        ValueError: for a metric, convention or device that is not there.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        check_convention(recipe.convention, recipe.metrics)
+        self.recipe = recipe
+        self.batch = recipe.batch or (1 if recipe.device == "cpu" else 16)
+        self.metrics: list[Metric] = []
+        for name in recipe.metrics:
+            try:
+                self.metrics.append(made(name, recipe.convention).to(recipe.device).eval())
+            except ValueError:
+                if recipe.named:  # a metric that lacks this convention is left out where all were meant
+                    raise
+        self.names = tuple(metric.facts.name for metric in self.metrics)
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"score: {', '.join(recipe.metrics)} names a metric twice")
+
+    @cached_property
+    def signatures(self) -> dict[str, str]:
+        """How the numbers of each metric are made, what is done before the metric among it."""
+        recipe = self.recipe
+        before = {
+            "frames": recipe.frames,
+            "alpha": recipe.alpha,
+            "resize": recipe.resize,
+            "crop": recipe.crop_border or None,
+            "luma": recipe.luma,
+        }
+        return {metric.facts.name: _extended(metric.signature(recipe.carried), before) for metric in self.metrics}
+
+    @cached_property
+    def better(self) -> dict[str, str]:
+        """The direction of each metric."""
+        return {metric.facts.name: metric.facts.better for metric in self.metrics}
+
+    def decode(self, work: Work) -> list[Decoded]:
+        """Read a reference once and every image that is compared with it; never raises for what a file holds."""
+        known = stamp(work.reference, self.recipe.hashed)
+        try:
+            reference = images.load(work.reference, alpha=self.recipe.alpha)
+        except Exception as error:  # whatever a decoder raises is an error of these rows; the run goes on
+            return [self._failed(work, method, path, known, error) for method, path in work.images]
+        found = []
+        for method, path in work.images:
+            stamps = known, stamp(path, self.recipe.hashed)
+            try:
+                batches = self.pair(images.load(path, alpha=self.recipe.alpha), reference)
+            except Exception as error:
+                found.append(self._failed(work, method, path, known, error))
+            else:
+                found.append(Decoded((method, work.pair), stamps, batches, None))
+        return found
+
+    def score(self, decoded: Sequence[Decoded]) -> list[Entry]:
+        """The entries of pairs; those of one size are scored together where the recipe says so."""
+        together: dict[Any, list[Decoded]] = {}
+        for index, one in enumerate(decoded):
+            together.setdefault(index if one.batches is None else one.batches[0].shape, []).append(one)
+        entries: dict[tuple[str, str], Entry] = {}
+        for group in together.values():
+            for start in range(0, len(group), self.batch):
+                for entry in self._scored(group[start : start + self.batch]):
+                    entries[entry.key] = entry
+        return [entries[one.key] for one in decoded]
+
+    def pair(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """An image and its reference, ``(h, w)`` or ``(h, w, 3)``, as batches in the unit range.
+
+        Raises:
+            TypeError, ValueError: when they cannot be compared.
+        """
+        recipe = self.recipe
+        if recipe.resize and x.shape[:2] != y.shape[:2]:
+            low, high = images.bounds(recipe.carried)
+            fits = low <= x.min() and x.max() <= high
+            x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
+            if recipe.floats and fits:  # what bicubic and Lanczos overshoot, which integers cannot
+                x = x.clip(low, high)
+        a, b, carried = images.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
+        if carried != recipe.carried:
+            kinds = [
+                images.describe_range(found if found in _DEPTHS else None) for found in (recipe.carried, carried)
+            ]
+            raise ValueError(
+                f"this table is of {kinds[0]} images and this pair is {kinds[1]}: its numbers would have another "
+                "signature; score it apart"
+            )
+        crop = recipe.crop_border
+        if crop:
+            if min(a.shape[2:]) <= 2 * crop:
+                raise ValueError(f"nothing is left of {a.shape[3]}x{a.shape[2]} px without a border of {crop} px")
+            a, b = a[:, :, crop:-crop, crop:-crop], b[:, :, crop:-crop, crop:-crop]
+        a, b = images.pair(a, b, who="score", data_range=carried)
+        return (_luma(a, recipe.luma), _luma(b, recipe.luma)) if recipe.luma else (a, b)
+
+    def _failed(self, work: Work, method: str, path: str, known: str, error: BaseException) -> Decoded:
+        stamps = known, stamp(path, self.recipe.hashed)
+        return Decoded((method, work.pair), stamps, None, _said(error))
+
+    def _scored(self, group: Sequence[Decoded]) -> list[Entry]:
+        """Entries of pairs of one size."""
+        [first, *_] = group
+        if first.batches is None:
+            nothing = (None,) * len(self.metrics)
+            return [Entry(one.key, one.stamp, None, nothing, one.error, {}) for one in group]
+        with torch.inference_mode():
+            x, y = (
+                torch.cat([one.batches[side] for one in group if one.batches]).to(self.recipe.device)
+                for side in (0, 1)
+            )
+            columns = [self._column(metric, x, y) for metric in self.metrics]
+        size = x.shape[3], x.shape[2]
+        entries = []
+        for index, one in enumerate(group):
+            values = tuple(None if isinstance(column, str) else column[index] for column in columns)
+            reasons = {
+                name: column for name, column in zip(self.names, columns, strict=True) if isinstance(column, str)
+            }
+            error = "; ".join(reasons.values()) if reasons and self.recipe.named else None
+            entries.append(Entry(one.key, one.stamp, size, values, error, {} if error else reasons))
+        return entries
+
+    def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | str:
+        """The scores of a batch, or why there are none."""
+        try:
+            return metric(x, y).double().tolist()
+        except Exception as error:  # whatever a metric raises is an error of these rows; the run goes on
+            return _said(error)
+
+
+def carried_by(paths: Iterable[str], alpha: str | None, data_range: DataRange | None) -> tuple[DataRange, bool]:
+    """The range that the first readable image carries, and whether it is a float image.
+
+    Args:
+        paths: of images.
+        alpha: as in `images.load`.
+        data_range: of float images.
+    """
+    for path in paths:
+        try:
+            carried = images.as_batch(images.load(path, alpha=alpha))[1]
+        except (ValueError, TypeError, OSError, MemoryError):
+            continue
+        if carried is None:
+            return (1.0 if data_range is None else data_range), True
+        return carried, False
+    return 255.0, False
+
+
+def resized(image: NDArray[Any], size: tuple[int, int], rule: Resize) -> NDArray[Any]:
+    """An image at another size by Pillow's filter, widened where it shrinks; integers are rounded.
+
+    Args:
+        image: ``(h, w)`` or ``(h, w, 3)``, uint8, uint16 or float32.
+        size: width and height in pixels.
+        rule: the filter.
+
+    Example:
+        >>> resized(np.array([[0, 0, 60000, 60000]], np.uint16), (2, 1), "box").tolist()
+        [[0, 60000]]
+    """
+    how = Image.Resampling[rule.upper()]
+    if image.dtype == np.uint8:
+        return np.asarray(Image.fromarray(image).resize(size, how))
+    planes = np.atleast_3d(image).astype(np.float32).transpose(2, 0, 1)
+    made = np.stack([np.asarray(Image.fromarray(plane).resize(size, how)) for plane in planes], 2)
+    if image.dtype == np.uint16:
+        made = np.clip(np.rint(made), 0, 65535).astype(np.uint16)
+    return made if image.ndim == 3 else made[..., 0]
+
+
+def stamp(path: str, hashed: bool) -> str:
+    """What tells a file from a changed one: size and time, or its SHA-256; "" for one that cannot be asked."""
+    try:
+        if hashed:
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size}:{found.st_mtime_ns}"
+
+
+def _luma(image: Tensor, rule: Luma) -> Tensor:
+    """``(n, 1, h, w)`` of a batch in the unit range.
+
+    Example:
+        >>> [round(float(_luma(torch.full((1, 3, 1, 1), value), "ycbcr") * 255), 3) for value in (0.0, 1.0)]
+        [16.0, 235.0]
+    """
+    if rule != "ycbcr":
+        return colour.luma(image, rule)
+    weights = image.new_tensor(_YCBCR).view(1, 3, 1, 1)
+    return ((image.expand(-1, 3, -1, -1) * weights).sum(1, keepdim=True) + 16) / 255
+
+
+def _extended(said: str, before: dict[str, object]) -> str:
+    """A signature with more settings, before the version, which stands last."""
+    name, settings = signature.read(said)
+    version = int(settings.pop("v"))
+    return signature.write(name, {**settings, **before}, version)
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,318 @@
+"""Folders of images → a table of scores, resumed where it stopped.
+
+Threads read images and score them, each on one core: decoders and kernels let go of the interpreter, and a thread
+costs no second copy of torch. A reference is read once for all methods. Rows go to the journal as they come; when
+all are there the table is written from it, so that a resumed run and one in one go write the same table.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lookalike import registry, runs, tables
+from lookalike.images import DataRange, bounds, usable_device
+from lookalike.scoring import recipe as recipes
+from lookalike.scoring import statistics
+from lookalike.scoring.journal import Entry, Journal
+from lookalike.scoring.pairs import Pairs, find
+from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer, Work
+from lookalike.tables import Row
+
+_AHEAD = 3  # tasks a worker, waiting or done: enough that none stands idle, few enough for memory
+_PROBED = 1000  # images tried for the depth of a folder
+_FAILURES_SHOWN = 10
+
+Progress = Callable[[int, int], None]  # pairs done, of how many
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a run found.
+
+    Attributes:
+        pairs: what was matched.
+        signatures: how the numbers of each metric are made.
+        better: the direction of each metric.
+        statistics: as `statistics.describe` gives them, and JSON holds them.
+        rows: how many pairs.
+        fresh: how many of them were scored by this run.
+        failed: how many have an error.
+        failures: the first of them, (method, pair, error).
+        declined: metrics not asked for by name: how many pairs they declined, and why the first.
+    """
+
+    pairs: Pairs
+    signatures: dict[str, str]
+    better: dict[str, str]
+    statistics: dict[str, Any]
+    rows: int
+    fresh: int
+    failed: int
+    failures: list[tuple[str, str, str]]
+    declined: dict[str, tuple[int, str]]
+
+
+def score_folders(
+    reference: Path,
+    folders: Sequence[Path],
+    metrics: Sequence[str] | None = None,
+    *,
+    output: Path | None = None,
+    match: str = "stem",
+    data_range: DataRange | None = None,
+    convention: str | None = None,
+    alpha: str | None = None,
+    crop_border: int = 0,
+    luma: Luma | None = None,
+    resize: Resize | None = None,
+    device: str = "cpu",
+    hashed: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Scored:
+    """Score every image of some folders against its reference.
+
+    Args:
+        reference: the folder of references.
+        folders: one a method.
+        metrics: names; None takes every metric without learned weights, and one that declines a pair leaves a gap.
+        output: the table; its journal stands beside it. None keeps nothing.
+        match: see `pairs.find`.
+        data_range: of float images; None means 1.
+        convention, alpha, crop_border, luma, resize, device, hashed: see `recipe.Recipe`.
+        workers: threads; None: one a core.
+        cluster: a Ray cluster, ``"auto"`` (this machine, or the cluster it is in) or ``"ray://host:port"``.
+        seed: of the bootstrap.
+        progress: told how many pairs are done.
+
+    Returns:
+        What was found; the table and ``NAME.statistics.json`` are written before.
+
+    Raises:
+        TypeError, ValueError: for what no pair could be scored with; a pair that fails is a row with an error.
+        ImportError: for a table or a cluster whose package is not installed.
+        OSError: when the disk does not take it; what was scored stays in the journal.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"score: --workers is a number of threads >= 1, got {workers}")
+    if output is not None:
+        tables.check(output)
+    if data_range is not None:
+        bounds(data_range)
+    pairs = find(reference, folders, match)
+    carried, floats = recipes.carried_by(_first_paths(pairs), alpha, data_range)
+    recipe = Recipe(
+        metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None, carried=carried,
+        floats=floats, convention=convention, alpha=alpha, crop_border=crop_border, luma=luma, resize=resize,
+        device=usable_device(device), hashed=hashed,
+    )  # fmt: skip
+    scorer = Scorer(recipe)
+    header = {
+        "signatures": scorer.signatures,
+        "gaps": "errors" if recipe.named else "declined",
+        "changes": "sha256" if hashed else "size and time",
+    }
+    with _journal(output, header) as journal:
+        done = _known(journal, pairs, recipe)
+        total = len(pairs)
+        fresh = total - sum(done)
+        works = _works(pairs, done)
+        if cluster is not None:
+            from lookalike.scoring.cluster import on_cluster
+
+            batches = on_cluster(recipe, works, cluster)
+        else:
+            batches = locally(scorer, works, workers or cores())
+        count = total - fresh
+        if progress:
+            progress(count, total)
+        for entries in batches:
+            for entry in entries:
+                journal.append(entry)
+            count += len(entries)
+            if progress:
+                progress(count, total)
+        journal.flush()
+        return _finished(journal, pairs, scorer, output, fresh, seed)
+
+
+def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[list[Entry]]:
+    """Score on this machine: on the CPU in the threads that decode, else in this one, a batch at a time.
+
+    Args:
+        scorer: made ready.
+        works: taken as they are needed.
+        workers: threads.
+
+    Returns:
+        Entries in the order of ``works``.
+    """
+    on_cpu = scorer.recipe.device == "cpu"
+    waiting = iter(works)
+
+    def task(taken: list[Work]) -> list[Decoded] | list[Entry]:
+        decoded = [one for work in taken for one in scorer.decode(work)]
+        return scorer.score(decoded) if on_cpu else decoded
+
+    with one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
+        ahead: deque[Future[Any]] = deque()
+        try:
+            while True:
+                while len(ahead) < _AHEAD * workers and (taken := list(islice(waiting, scorer.batch))):
+                    ahead.append(pool.submit(task, taken))
+                if not ahead:
+                    return
+                made = ahead.popleft().result()
+                yield made if on_cpu else scorer.score(made)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Every worker computes on one core; decoders' warnings, which threads cannot silence apart, are silenced."""
+    before = torch.get_num_threads()
+    Image.init()
+    with warnings.catch_warnings(action="ignore"):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _first_paths(pairs: Pairs) -> Iterator[str]:
+    for method, group in islice(pairs.numbered(), _PROBED):
+        yield pairs.paths(method, group)[0]
+
+
+@contextmanager
+def _journal(output: Path | None, header: dict[str, Any]) -> Iterator[Journal]:
+    """The journal beside a table, or one that is gone afterwards."""
+    if output is not None:
+        with Journal(output.with_name(f"{output.name}.journal"), header) as journal:
+            yield journal
+        return
+    with TemporaryDirectory(prefix="lookalike-") as folder, Journal(Path(folder) / "journal", header) as journal:
+        yield journal
+
+
+def _numbers(pairs: Pairs) -> Callable[[tuple[str, str]], int | None]:
+    """From method and pair to one number; None for what is not asked for."""
+    methods = {name: index for index, name in enumerate(pairs.methods)}
+    groups = {group.pair: index for index, group in enumerate(pairs.groups)}
+
+    def number(key: tuple[str, str]) -> int | None:
+        method, group = methods.get(key[0]), groups.get(key[1])
+        if method is None or group is None or pairs.groups[group].images[method] is None:
+            return None
+        return method * len(groups) + group
+
+    return number
+
+
+def _known(journal: Journal, pairs: Pairs, recipe: Recipe) -> bytearray:
+    """Which pairs are scored already, of files that have not changed; one without a number is tried again."""
+    done = bytearray(len(pairs.methods) * len(pairs.groups))
+    number = _numbers(pairs)
+    for _, entry in journal.replay():
+        at = number(entry.key)
+        if at is None:
+            continue
+        paths = pairs.paths(*divmod(at, len(pairs.groups)))
+        has_numbers = any(value is not None for value in entry.values)
+        done[at] = has_numbers and all(
+            stamp and stamp == recipes.stamp(path, recipe.hashed)
+            for path, stamp in zip(paths, entry.stamp, strict=True)
+        )
+    return done
+
+
+def _works(pairs: Pairs, done: bytearray) -> Iterator[Work]:
+    """What is left to do, reference by reference."""
+    count = len(pairs.groups)
+    for index, group in enumerate(pairs.groups):
+        left = [
+            method
+            for method, image in enumerate(group.images)
+            if image is not None and not done[method * count + index]
+        ]
+        if left:
+            images = tuple((pairs.methods[method], pairs.paths(method, index)[1]) for method in left)
+            yield Work(group.pair, os.path.join(pairs.reference, group.reference), images)
+
+
+def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | None, fresh: int, seed: int) -> Scored:
+    """The statistics, and the table and its files, from a journal that holds every pair."""
+    methods, groups = len(pairs.methods), len(pairs.groups)
+    places = array("q", [-1]) * (methods * groups)
+    values = np.full((methods * groups, len(scorer.names)), np.nan)
+    number = _numbers(pairs)
+    for place, entry in journal.replay():
+        at = number(entry.key)
+        if at is not None:
+            places[at] = place
+            values[at] = [np.nan if value is None else value for value in entry.values]
+    by_method = values.reshape(methods, groups, -1)
+    failed, failures, declined = 0, [], {}
+    for method, group in pairs.numbered():
+        entry = journal.read(places[method * groups + group])
+        if entry.error is not None:
+            failed += 1
+            if len(failures) < _FAILURES_SHOWN:
+                failures.append((*entry.key, entry.error))
+        for name, reason in entry.declined.items():
+            declined[name] = (declined.get(name, (0, reason))[0] + 1, declined.get(name, (0, reason))[1])
+    names = [tables.as_text(method) for method in pairs.methods]
+    described = statistics.describe(
+        by_method, names, scorer.better, lambda group: tables.as_text(pairs.groups[group].pair), seed
+    )
+    described |= {"rows": len(pairs), "failed": failed}
+    found = Scored(
+        pairs, scorer.signatures, scorer.better, described, len(pairs), fresh, failed, failures, declined
+    )
+    if output is not None:
+        metadata = {"signatures": found.signatures, "better": found.better, "statistics": described}
+        tables.write(output, scorer.names, metadata, _rows(journal, pairs, places))
+        unpaired = [{"path": tables.as_text(path), "reason": reason} for path, reason in pairs.unpaired]
+        runs.write_json(statistics_file(output), metadata | {"unpaired": unpaired})
+    return found
+
+
+def statistics_file(output: Path) -> Path:
+    """Where the statistics of a table stand.
+
+    Example:
+        >>> statistics_file(Path("out/scores.parquet")).name
+        'scores.statistics.json'
+    """
+    return output.with_suffix(".statistics.json")
+
+
+def _rows(journal: Journal, pairs: Pairs, places: Sequence[int]) -> Iterator[Row]:
+    for method, group in pairs.numbered():
+        entry = journal.read(places[method * len(pairs.groups) + group])
+        width, height = entry.size or (None, None)
+        yield Row(*entry.key, *pairs.paths(method, group), width, height, entry.values, entry.error)

@@ -1,0 +1,217 @@
+"""Two videos, frame by frame, read by PyAV (FFmpeg).
+
+Frames belong together by their number. They are brought to 8-bit RGB by FFmpeg's swscale, which the signature says
+(``frames:rgb24``); what a video holds beyond 8 bits is cut.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lookalike import registry, tables
+from lookalike.images import UnreadableImage, usable_device
+from lookalike.scoring import statistics
+from lookalike.scoring.journal import Entry
+from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer
+from lookalike.scoring.run import Progress, cores, one_thread_each
+from lookalike.tables import Row
+
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_AHEAD = 3  # frames a worker, waiting or done
+
+Frame = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was found of two videos.
+
+    Attributes:
+        signatures, better: of each metric.
+        statistics: as `statistics.describe` gives them, with ``"percentiles": {metric: {percent: score}}``.
+        rows: one a frame, as in the table: ``pair`` is its number from 0.
+    """
+
+    signatures: dict[str, str]
+    better: dict[str, str]
+    statistics: dict[str, Any]
+    rows: list[Row]
+
+
+def score_videos(
+    reference: Path,
+    judged: Path,
+    metrics: Sequence[str] | None = None,
+    *,
+    output: Path | None = None,
+    convention: str | None = None,
+    crop_border: int = 0,
+    luma: Luma | None = None,
+    resize: Resize | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Watched:
+    """Score every frame of a video against the frame of the same number of its reference.
+
+    Args:
+        reference: the video that is right.
+        judged: the video to be judged.
+        metrics: names; None takes every metric without learned weights.
+        output: the table, a row a frame.
+        convention, crop_border, luma, resize, device: see `recipe.Recipe`.
+        workers: threads; None: one a core.
+        seed: of the bootstrap.
+        progress: told how many frames are done, of how many the reference claims.
+
+    Returns:
+        What was found. Where one video is longer, or damaged from some frame on, its rows have an error.
+
+    Raises:
+        ValueError: for a file without a picture that can be read, and as `recipe.Scorer` says.
+        ImportError: without PyAV, with the command that installs it.
+    """
+    if output is not None:
+        tables.check(output)
+    scorer = Scorer(
+        Recipe(
+            metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None,
+            convention=convention, crop_border=crop_border, luma=luma, resize=resize, device=usable_device(device),
+            frames="rgb24",
+        )
+    )  # fmt: skip
+    claimed = frames_claimed(reference)
+    rows = []
+    for entry in _entries(scorer, reference, judged, workers or cores()):
+        width, height = entry.size or (None, None)
+        rows.append(Row(*entry.key, str(reference), str(judged), width, height, entry.values, entry.error))
+        if progress:
+            progress(len(rows), max(claimed, len(rows)))
+    values = np.array([[np.nan if value is None else value for value in row.values] for row in rows])
+    described = statistics.describe(
+        values[None], [judged.stem], scorer.better, lambda index: rows[index].pair, seed
+    )
+    described["percentiles"] = {
+        name: {str(percent): float(np.percentile(column[np.isfinite(column)], percent)) for percent in PERCENTILES}
+        for name, column in zip(scorer.names, values.T, strict=True)
+        if np.isfinite(column).any()
+    }
+    if output is not None:
+        metadata = {"signatures": scorer.signatures, "better": scorer.better, "statistics": described}
+        tables.write(output, scorer.names, metadata, rows)
+    return Watched(scorer.signatures, scorer.better, described, rows)
+
+
+def curve(scores: Sequence[float | None], width: int = 60) -> str:
+    """A line of blocks, low to high between the least and the greatest mean of equally many frames.
+
+    Example:
+        >>> curve([1.0, 2.0, None, 4.0], width=4)
+        '▁▃ █'
+    """
+    parts = [
+        part[np.isfinite(part)] for part in np.array_split(np.array(scores, np.float64), min(width, len(scores)))
+    ]
+    means = [float(part.mean()) if len(part) else None for part in parts]
+    known = [mean for mean in means if mean is not None]
+    if not known:
+        return ""
+    low, spread = min(known), (max(known) - min(known)) or 1.0
+    return "".join(" " if mean is None else "▁▂▃▄▅▆▇█"[round(7 * (mean - low) / spread)] for mean in means)
+
+
+def frames_claimed(path: Path) -> int:
+    """How many frames a video says that it has; 0 where it does not say."""
+    av = _av()
+    try:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].frames if container.streams.video else 0
+    except (av.FFmpegError, OSError):
+        return 0
+
+
+def frames(path: Path) -> Iterator[Frame]:
+    """The frames of the first video stream, ``(h, w, 3)`` uint8.
+
+    Raises:
+        UnreadableImage: when there is none, or the rest cannot be read.
+    """
+    av = _av()
+    count = 0
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UnreadableImage(f"{path}: holds no video")
+            container.streams.video[0].thread_type = "AUTO"
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+                count += 1
+    except (av.FFmpegError, OSError) as error:
+        where = f" after frame {count - 1}" if count else ""
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise UnreadableImage(f"{path}: cannot be read{where} ({reason})") from None
+    if not count:
+        raise UnreadableImage(f"{path}: holds no frame that can be read")
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise ImportError("score: videos need PyAV: pip install 'lookalike[video]'") from None
+    return av
+
+
+def _entries(scorer: Scorer, reference: Path, judged: Path, workers: int) -> Iterator[Entry]:
+    """Entries in order; this process reads, threads score."""
+
+    def task(key: tuple[str, str], y: Frame | str, x: Frame | str) -> list[Entry]:
+        return scorer.score([_decoded(scorer, key, y, x)])
+
+    with one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
+        ahead: deque[Future[list[Entry]]] = deque()
+        try:
+            both = zip_longest(_until_damage(reference), _until_damage(judged))
+            for number, (y, x) in enumerate(both):
+                y = f"{reference}: ends before this frame" if y is None else y
+                x = f"{judged}: ends before this frame" if x is None else x
+                ahead.append(pool.submit(task, (judged.stem, f"{number:06}"), y, x))
+                if len(ahead) >= _AHEAD * workers:
+                    yield from ahead.popleft().result()
+            while ahead:
+                yield from ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _until_damage(path: Path) -> Iterator[Frame | str]:
+    """Frames, and last the reason where the rest cannot be read; what has no frame at all raises."""
+    seen = False
+    try:
+        for frame in frames(path):
+            seen = True
+            yield frame
+    except UnreadableImage as error:
+        if not seen:
+            raise
+        yield str(error)
+
+
+def _decoded(scorer: Scorer, key: tuple[str, str], y: Frame | str, x: Frame | str) -> Decoded:
+    if isinstance(y, str) or isinstance(x, str):
+        return Decoded(key, ("", ""), None, y if isinstance(y, str) else str(x))
+    try:
+        return Decoded(key, ("", ""), scorer.pair(x, y), None)
+    except (TypeError, ValueError) as error:
+        return Decoded(key, ("", ""), None, " ".join(str(error).split()))

@@ -1,0 +1,269 @@
+"""The score table: one row a pair of images; the treaty between scoring, which writes it, and the report.
+
+A table is a ``.parquet``, ``.csv`` or ``.jsonl`` file with these columns:
+
+====================  ======  ==============================================================================
+``method``            text    the folder judged, as short as it can be told from the others
+``pair``              text    what both images of the pair are called: relative path, stem or key
+``reference``         text    the reference's path, as given
+``image``             text    the judged image's path, as given
+``width, height``     int     of the pair as scored, in pixels; null where it could not be read
+one per metric        float   named as the metric; null where there is no number
+``error``             text    why there is none, null for a good row
+====================  ======  ==============================================================================
+
+and with metadata ``{"signatures": {metric: …}, "better": {metric: "higher" | "lower"}, "statistics": …}``: in
+parquet JSON under the schema's key ``lookalike``, for the others the file beside it, ``scores.csv.json``. Paths
+are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is null; in jsonl numbers that are
+not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch; parquet needs pyarrow.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from lookalike import runs
+
+KINDS = (".parquet", ".csv", ".jsonl")
+BEFORE, AFTER = ("method", "pair", "reference", "image", "width", "height"), ("error",)
+_KEY = b"lookalike"
+_NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python holds such bytes
+_ROWS_A_GROUP = 8192
+
+
+class Row(NamedTuple):
+    """One pair of images.
+
+    Attributes:
+        method, pair, reference, image: as the module says.
+        width, height: in pixels, None where unknown.
+        values: one score a metric, in the table's order, None where there is none.
+        error: why, None for a good row.
+    """
+
+    method: str
+    pair: str
+    reference: str
+    image: str
+    width: int | None
+    height: int | None
+    values: tuple[float | None, ...]
+    error: str | None
+
+
+class Table(NamedTuple):
+    """A table that was read.
+
+    Attributes:
+        metrics: names, in the order of the columns.
+        metadata: with ``signatures``, ``better`` and ``statistics``.
+        rows: all of them.
+    """
+
+    metrics: tuple[str, ...]
+    metadata: dict[str, Any]
+    rows: list[Row]
+
+
+def check(path: Path) -> Path:
+    """The path of a table that can be written here.
+
+    Raises:
+        ValueError: for another ending, or a folder.
+        ImportError: for parquet without pyarrow, with the command that installs it.
+
+    Example:
+        >>> check(Path("scores.csv")).name
+        'scores.csv'
+    """
+    if path.suffix.lower() not in KINDS:
+        raise ValueError(f"{path}: a table of scores ends in {', '.join(KINDS)}")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, name a file in it")
+    if path.suffix.lower() == ".parquet":
+        _parquet()
+    return path
+
+
+def metadata_file(path: Path) -> Path:
+    """Where the metadata of a csv or jsonl table stand.
+
+    Example:
+        >>> metadata_file(Path("out/scores.csv")).name
+        'scores.csv.json'
+    """
+    return path.with_name(f"{path.name}.json")
+
+
+def as_text(name: str) -> str:
+    """A file's name as tables hold it: bytes that are not UTF-8 stand as ``\\\\xff``.
+
+    Example:
+        >>> as_text("a\\udcff.png")
+        'a\\\\xff.png'
+    """
+    escaped = _NOT_TEXT.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
+    return escaped.encode("utf-8", "backslashreplace").decode()
+
+
+def write(path: Path, metrics: tuple[str, ...], metadata: Mapping[str, Any], rows: Iterable[Row]) -> None:
+    """Write a table, row by row, beside its place, and rename it when it is whole.
+
+    Args:
+        path: ends in one of ``KINDS``.
+        metrics: names of the columns with scores.
+        metadata: as the module says; values that JSON can hold.
+        rows: taken one by one; never all in memory.
+
+    Raises:
+        ValueError, ImportError: as `check` says.
+        OSError: when the disk does not take it; a table that stood there stays.
+    """
+    kind = check(path).suffix.lower()
+    if kind == ".parquet":
+        with runs.replacing(path) as file:
+            _write_parquet(file, metrics, metadata, rows)
+        return
+    with runs.replacing(path) as file:
+        {".csv": _write_csv, ".jsonl": _write_jsonl}[kind](file, metrics, rows)
+        runs.write_json(metadata_file(path), metadata)
+
+
+def read(path: Path) -> Table:
+    """Read a table.
+
+    Raises:
+        ValueError: when there is none, or it is not one of these, with the path and the reason.
+        ImportError: for parquet without pyarrow, with the command that installs it.
+    """
+    kind = check(path).suffix.lower()
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
+    try:
+        if kind == ".parquet":
+            return _read_parquet(path)
+        cells, metadata = _cells(path, kind), runs.read_json(metadata_file(path))
+    except (OSError, UnicodeDecodeError, LookupError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None
+    return _table(path, cells, metadata)
+
+
+# ---- parquet
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise ImportError(
+            "parquet tables need pyarrow: pip install 'lookalike[scoring]', or name a .csv or .jsonl file"
+        ) from None
+    return parquet
+
+
+def _write_parquet(
+    file: BinaryIO, metrics: tuple[str, ...], metadata: Mapping[str, Any], rows: Iterable[Row]
+) -> None:
+    parquet = _parquet()
+    import pyarrow as arrow
+
+    kinds = [arrow.string()] * 4 + [arrow.int32()] * 2 + [arrow.float64()] * len(metrics) + [arrow.string()]
+    schema = arrow.schema(
+        list(zip((*BEFORE, *metrics, *AFTER), kinds, strict=True)),
+        metadata={_KEY: json.dumps(dict(metadata), allow_nan=False).encode()},
+    )
+    with parquet.ParquetWriter(file, schema) as writer:
+        for group in _groups(rows):
+            columns = zip(*(_flat(row) for row in group), strict=True)
+            arrays = [arrow.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+
+
+def _read_parquet(path: Path) -> Table:
+    parquet = _parquet()
+    from pyarrow import ArrowException
+
+    try:
+        table = parquet.read_table(path)
+        metadata = json.loads(table.schema.metadata[_KEY])
+    except (ArrowException, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None
+    return _table(path, table.to_pylist(), metadata)
+
+
+# ---- csv and jsonl
+
+
+def _write_csv(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:
+    with _text(file) as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow((*BEFORE, *metrics, *AFTER))
+        writer.writerows(["" if cell is None else cell for cell in _flat(row)] for row in rows)
+
+
+def _write_jsonl(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:
+    names = (*BEFORE, *metrics, *AFTER)
+    with _text(file) as text:
+        for row in rows:
+            cells = {name: _plain(cell) for name, cell in zip(names, _flat(row), strict=True)}
+            text.write(json.dumps(cells, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def _text(file: BinaryIO) -> Iterator[io.TextIOWrapper]:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    yield text
+    text.detach()  # flushed; whoever opened the file closes it
+
+
+def _cells(path: Path, kind: str) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        if kind == ".jsonl":
+            return [json.loads(line) for line in file]
+        return [{name: cell or None for name, cell in row.items()} for row in csv.DictReader(file)]
+
+
+# ---- rows and cells
+
+
+def _flat(row: Row) -> tuple[Any, ...]:
+    error = None if row.error is None else as_text(row.error)
+    return (*(as_text(text) for text in row[:4]), row.width, row.height, *row.values, error)
+
+
+def _plain(cell: Any) -> Any:
+    return str(cell) if isinstance(cell, float) and not isfinite(cell) else cell
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    taken = iter(rows)
+    while group := list(islice(taken, _ROWS_A_GROUP)):
+        yield group
+
+
+def _table(path: Path, cells: list[dict[str, Any]], metadata: dict[str, Any]) -> Table:
+    try:
+        metrics = tuple(metadata["signatures"])
+        rows = [_row(row, metrics) for row in cells]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a table of scores ({type(error).__name__}: {error})") from None
+    return Table(metrics, metadata, rows)
+
+
+def _row(cells: dict[str, Any], metrics: tuple[str, ...]) -> Row:
+    texts, sides = (str(cells[name]) for name in BEFORE[:4]), (_maybe(int, cells[name]) for name in BEFORE[4:])
+    values = tuple(_maybe(float, cells[name]) for name in metrics)
+    return Row._make((*texts, *sides, values, cells["error"]))
+
+
+def _maybe(kind: Callable[[Any], Any], cell: Any) -> Any:
+    return None if cell is None else kind(cell)

@@ -1,0 +1,101 @@
+"""Two videos, frame by frame."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+from lookalike import tables
+from lookalike.cli.main import main
+from lookalike.scoring.pair import measure
+from lookalike.scoring.video import score_videos
+
+av = pytest.importorskip("av", reason="videos need PyAV: pip install 'lookalike[video]'")
+
+
+def film(path: Path, count: int = 8, sigma: float = 0.0, side: int = 64) -> list[np.ndarray]:
+    """A walk over a photograph, without loss, noisier with time; the frames as they were."""
+    generator = np.random.default_rng(0)
+    frames = []
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width = stream.height = side
+        stream.pix_fmt = "bgr0"
+        for index in range(count):
+            still = data.astronaut()[index : index + side, 150 : 150 + side]
+            noise = generator.normal(0, sigma * (1 + index), still.shape) if sigma else 0
+            frames.append(np.clip(still + noise, 0, 255).astype(np.uint8))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frames[-1], format="rgb24")))
+        container.mux(stream.encode())
+    return frames
+
+
+def test_frames_are_scored_as_images_are(tmp_path: Path) -> None:
+    y, x = film(tmp_path / "ref.mkv"), film(tmp_path / "test.mkv", sigma=3)
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "test.mkv", ["psnr", "ssim"], output=tmp_path / "s.csv")
+    assert [row.pair for row in found.rows] == [f"{index:06}" for index in range(8)]
+    for row, reference, judged in zip(found.rows, y, x, strict=True):
+        wanted = measure(judged, reference, ["psnr", "ssim"])
+        assert row.values == tuple(one.value for one in wanted)
+        assert row.error is None
+    assert found.signatures["psnr"] == "psnr|cap:100|range:255|frames:rgb24|v:1"
+    assert tables.read(tmp_path / "s.csv").rows == found.rows
+    scores = [row.values[0] for row in found.rows if row.values[0] is not None]
+    assert scores == sorted(scores, reverse=True)
+    assert found.statistics["methods"]["test"]["psnr"]["mean"] == pytest.approx(np.mean(scores))
+    assert found.statistics["percentiles"]["psnr"]["5"] == pytest.approx(np.percentile(scores, 5))
+
+
+def test_the_command_shows_percentiles_and_a_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tmp_path / "ref.mkv")
+    film(tmp_path / "test.mkv", sigma=3)
+    command = ["score", str(tmp_path / "ref.mkv"), str(tmp_path / "test.mkv"), "-m", "psnr"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "█" in said.out
+    assert "99 %" in said.out
+    assert main([*command, "--json"]) == 0
+    assert [frame["frame"] for frame in json.loads(capsys.readouterr().out)["frames"]] == list(range(8))
+    assert main([*command, "--latex", "a.tex"]) == 2
+    assert "--latex is not for two videos" in capsys.readouterr().err
+
+
+def test_frames_that_are_missing_or_damaged_are_rows_with_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film(tmp_path / "ref.mkv")
+    film(tmp_path / "short.mkv", count=5)
+    assert main(["score", str(tmp_path / "ref.mkv"), str(tmp_path / "short.mkv"), "-m", "psnr"]) == 3
+    assert "failed: frame 7: " in (said := capsys.readouterr().err)
+    assert said.count("ends before this frame") == 3
+    whole = (tmp_path / "ref.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "cut.mkv", ["psnr"])
+    assert len(found.rows) == 8
+    assert found.rows[0].error is None
+    assert found.rows[7].error is not None
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tmp_path / "ref.mkv", count=2)
+    (tmp_path / "text.mp4").write_text("no video\n" * 100)
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for name in ("text.mp4", "empty.mp4", "missing.mp4"):
+        assert main(["score", str(tmp_path / "ref.mkv"), str(tmp_path / name), "-m", "psnr"]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"lookalike: {tmp_path / name}: cannot be read")
+    film(tmp_path / "small.mkv", count=2, side=32)
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "small.mkv", ["psnr"])
+    assert "judged is 32x32 px, the reference 64x64 px" in str(found.rows[0].error)
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "small.mkv", ["psnr"], resize="bicubic")
+    assert found.rows[0].values[0] is not None
+
+
+def test_without_pyav_the_error_names_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImportError, match=r"pip install 'lookalike\[video\]'"):
+        score_videos(tmp_path / "a.mp4", tmp_path / "b.mp4", ["psnr"])
