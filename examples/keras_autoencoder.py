@@ -4,8 +4,8 @@
     lookalike report runs/keras
 
 Parts of scikit-image's photographs train, other parts judge. Any backend of Keras will do; on two cores it takes
-minutes. At the end the four images of the article that this repeats – the original, salt and pepper, grey overlays, and
-a raised HSV value – are scored by MSE and by SSIM.
+minutes. At the end the four images of the article that this repeats – the original, salt and pepper, grey overlays,
+and a raised HSV value – are scored by MSE and by SSIM.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ Images = NDArray[np.float32]  # (n, height, width, 3) in [0, 1]
 
 SIDE, BATCH = 64, 16
 # Of each photograph rows or columns up to the first number train, from the second on they judge.
-PHOTOGRAPHS = {"astronaut": (300, 320, 0), "coffee": (360, 380, 1), "chelsea": (270, 290, 1), "rocket": (400, 420, 1)}
+PHOTOGRAPHS = {
+    "astronaut": (300, 320, 0),
+    "coffee": (360, 380, 1),
+    "chelsea": (270, 290, 1),
+    "rocket": (400, 420, 1),
+}
 LOSSES: dict[str, tuple[str, Callable[[], ImageLoss], tuple[str, ...]]] = {
     "mse": ("MSE", L2Loss, ("mse",)),
     "ssim": ("1 - SSIM", SSIMLoss, ("ssim",)),
@@ -49,20 +54,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/keras"), help="run folder")
     parser.add_argument("--epochs", type=int, default=12, help="passes over the training crops")
-    parser.add_argument("--crops", type=int, default=256, help="training crops a photograph")
+    parser.add_argument("--crops", type=int, default=128, help="training crops a photograph")
     parser.add_argument("--held", type=int, default=4, help="images a photograph to judge on")
     options = parser.parse_args()
     train, held, names = crops(options.crops, options.held)
     recipe = {
-        "task": "autoencode", "losses": [label for label, *_ in LOSSES.values()], "seeds": 1, "seed": 0, "side": SIDE,
+        "task": "autoencode",
+        "losses": [label for label, *_ in LOSSES.values()], "seeds": 1, "seed": 0, "side": SIDE,
         "batch_size": BATCH, "epochs": options.epochs, "train": len(train), "held_out": len(held), "lr": 2e-3,
     }  # fmt: skip
     out: Path = options.out
     runs.write_json(out / "recipe.json", recipe)
     runs.write_json(out / "environment.json", runs.environment() | backend())
-    outputs = {
-        name: trained(name, train, held, options.epochs, out / name / "seed0") for name in LOSSES
-    }
+    outputs = {name: trained(name, train, held, options.epochs, out / name / "seed0") for name in LOSSES}
     write_pictures(out, held, outputs)
     runs.write_json(out / "lab.json", described(names))
     matrix = judged(held, outputs)
@@ -135,11 +139,16 @@ def trained(name: str, train: Images, held: Images, epochs: int, folder: Path) -
     model = autoencoder()
     model.compile(optimizer=keras.optimizers.Adam(2e-3), loss=loss(), metrics=[PSNR(), SSIM(), "mae"])
     record = Record(name, len(train), math.ceil(len(train) / BATCH))
-    slower = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 2e-3 * 0.5 * (1 + math.cos(math.pi * epoch / epochs)))
+    slower = keras.callbacks.LearningRateScheduler(
+        lambda epoch, rate: 2e-3 * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+    )
     history = model.fit(train, train, BATCH, epochs, verbose=0, callbacks=[slower, record]).history
     runs.write_text(folder / "terms.jsonl", "\n".join(record.lines) + "\n")
     seconds = json.loads(record.lines[-1])["seconds"]
-    print(f"{label}: {seconds:.0f} s; on the crops it saw: SSIM {history['ssim'][-1]:.3f}, PSNR {history['psnr'][-1]:.2f} dB")
+    print(
+        f"{label}: {seconds:.0f} s; at the end of training SSIM {history['ssim'][-1]:.3f}, "
+        f"PSNR {history['psnr'][-1]:.2f} dB"
+    )
     return np.asarray(model.predict(held, verbose=0), np.float32)
 
 
@@ -150,7 +159,9 @@ def described(names: list[str]) -> dict[str, Any]:
         "kind": "lab",
         "task": "autoencode",
         "title": f"A Keras autoencoder on {keras.backend.backend()}: MSE, 1 - SSIM and the mix",
-        "losses": [{"name": name, "label": label, "calibrated": calibrated} for name, (label, *_) in LOSSES.items()],
+        "losses": [
+            {"name": name, "label": label, "calibrated": calibrated} for name, (label, *_) in LOSSES.items()
+        ],
         "seeds": [0],
         "samples": {
             "views": [{"id": "input", "label": "input"}],
@@ -170,7 +181,9 @@ def write_pictures(out: Path, held: Images, outputs: dict[str, Images]) -> None:
             runs.write_png(out / name / "seed0" / "samples" / f"{row}.png", levels(made[at]))
             difference = 4 * np.abs(made[at] - image).mean(2, keepdims=True).repeat(3, 2)
             runs.write_png(out / "maps" / name / f"{row}_difference.png", levels(difference))
-            similar = lookalike.get("ssim").map(batch(made[at : at + 1]), batch(held[at : at + 1])).mean(1)[0].numpy()
+            similar = (
+                lookalike.get("ssim").map(batch(made[at : at + 1]), batch(held[at : at + 1])).mean(1)[0].numpy()
+            )
             whole = np.pad(similar, (SIDE - similar.shape[0]) // 2, mode="edge")
             runs.write_png(out / "maps" / name / f"{row}_ssim.png", levels(whole[..., None].repeat(3, 2)))
 
@@ -208,7 +221,9 @@ def judged(held: Images, outputs: dict[str, Images]) -> dict[str, Any]:
 
 def cell(scores: NDArray[np.float64]) -> dict[str, Any]:
     """A mean over images with its 95 % bootstrap interval."""
-    found = stats.bootstrap((scores,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    found = stats.bootstrap(
+        (scores,), np.mean, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
     return {
         "mean": float(scores.mean()), "low": float(found.low), "high": float(found.high), "sd_seeds": None,
         "n": len(scores),
@@ -229,7 +244,9 @@ def print_matrix(matrix: dict[str, Any]) -> None:
     print(f"\n{'trained with':<38}" + "".join(f"{name:>12}" for name in names))
     for row in matrix["rows"]:
         cells = [row["cells"][name] for name in names]
-        print(f"{row['label']:<38}" + "".join(f"{one['mean']:>11.4g}{'*' if one['best'] else ' '}" for one in cells))
+        print(
+            f"{row['label']:<38}" + "".join(f"{one['mean']:>11.4g}{'*' if one['best'] else ' '}" for one in cells)
+        )
 
 
 def four_images(out: Path) -> None:

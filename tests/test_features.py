@@ -101,7 +101,7 @@ def test_poolings_shrink_by_two(states, image, pooling):
 
 
 def test_pooling_by_root_of_squares_keeps_a_constant_and_has_a_finite_gradient_at_zero():
-    pool = features.Pool("l2", 2)
+    pool = features._Pool("l2", 2)
     found = pool(torch.full((1, 2, 8, 8), 3.0))
     torch.testing.assert_close(found[..., 1:, 1:], torch.full((1, 2, 3, 3), 3.0))
     zero = torch.zeros(1, 2, 8, 8, requires_grad=True)

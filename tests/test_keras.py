@@ -1,4 +1,4 @@
-"""The Keras face on each backend, every one in a process of its own: Keras takes its backend when it is imported."""
+"""The Keras face on each backend, each in a process of its own: Keras takes its backend when it is imported."""
 
 import importlib.util
 import os

@@ -62,7 +62,7 @@ def pair(
         ``x`` (judged) and ``y`` (reference), ``(n, c, h, w)`` with static channels and sides.
 
     Raises:
-        ValueError: shapes that do not fit, or whose height, width or channels are not known when the graph is built;
+        ValueError: shapes that do not fit, or whose sides or channels are not known when the graph is built;
             integers with the range of floats.
 
     Example:
@@ -101,8 +101,8 @@ def pair(
     for name, dtype in zip(("y_true", "y_pred"), dtypes, strict=True):
         if high <= 1 and "int" in dtype:
             raise ValueError(
-                f"{who}: {name} is {dtype}, but data_range={data_range!r}; pass data_range=255 for 8-bit images (then "
-                "floats are in 0-255 too), or divide by 255"
+                f"{who}: {name} is {dtype}, but data_range={data_range!r}; pass data_range=255 for 8-bit images "
+                "(then floats are in 0-255 too), or divide by 255"
             )
     dtype = "float64" if "float64" in dtypes else "float32"
     x, y = (_planes(batch, dtype, (count, height, width), data_format) for batch in (y_pred, y_true))

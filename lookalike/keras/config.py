@@ -52,7 +52,7 @@ def _restored(value: Any, option: str, who: str) -> Any:
         return Convention(**restored(value[_CONVENTION], who))
     if isinstance(value, Mapping) and _MODEL in value:
         raise ValueError(
-            f"{who}: {option} was the model {value[_MODEL]!r}, which is not saved with a loss; load with compile=False "
-            f"and compile again with {option}=your model"
+            f"{who}: {option} was the model {value[_MODEL]!r}, which is not saved with a loss; load with "
+            f"compile=False and compile again with {option}=your model"
         )
     return value

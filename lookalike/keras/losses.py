@@ -16,7 +16,7 @@ from lookalike.keras.scores import Score
 from lookalike.losses import parse
 from lookalike.registry import options_of
 
-_register = keras.saving.register_keras_serializable("lookalike")
+_register: Any = keras.saving.register_keras_serializable("lookalike")
 
 
 class ImageLoss(keras.losses.Loss):
@@ -193,9 +193,9 @@ class PerceptualLoss(ImageLoss):
     """Distance of deep features; options as for `metrics.perceptual.Perceptual`, with its defaults.
 
     Args:
-        network: a known network by name (weights as everywhere in lookalike, or ``network_file``), or a Keras model,
-            such as ``keras.applications.VGG19(include_top=False, weights="vgg19.weights.h5")``. A model is not part of
-            what is saved with the loss.
+        network: a known network by name (weights as everywhere in lookalike, or ``network_file``), or a Keras
+            model, such as ``keras.applications.VGG19(include_top=False, weights="vgg19.weights.h5")``. A model is
+            not part of what is saved with the loss.
         layers: of it; of a Keras model the names of layers, whose outputs in keras.applications are after the ReLU.
         preprocess: what a Keras model was trained on: ``"caffe"`` (keras.applications' VGGs), ``"tf"``, ``"torch"``
             or ``"unit"``.
@@ -212,8 +212,8 @@ class ContextualLoss(ImageLoss):
     Args:
         features: a known network by name, or a Keras model, as `PerceptualLoss` has it.
         layers, preprocess: as in `PerceptualLoss`.
-        distance, bandwidth, spatial_weight, sampling, positions, seed: as there. On TensorFlow and JAX the matrix of
-            all pairs of positions is held; ``sampling="paired"`` bounds it.
+        distance, bandwidth, spatial_weight, sampling, positions, seed: as there. On TensorFlow and JAX the matrix
+            of all pairs of positions is held; ``sampling="paired"`` bounds it.
     """
 
     metric = "contextual"

@@ -13,7 +13,7 @@ from lookalike.images import DataRange
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
 
-_register = keras.saving.register_keras_serializable("lookalike")
+_register: Any = keras.saving.register_keras_serializable("lookalike")
 
 
 class ImageMetric(keras.metrics.Mean):

@@ -20,6 +20,7 @@ def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
     """α·(1 − l_M·Π_j cs_j) + (1 − α)·G_σM * |x − y|, ``(n,)`` for a pair ``(n, c, h, w)`` in the unit range."""
     widest = _radius(metric.sigmas[-1])
     similarity: Any = 1.0
+    local: Any = None
     for sigma in metric.sigmas:
         trim = widest - _radius(sigma) if metric.border == "valid" else 0
         inner = [slice(trim, side - trim) for side in x.shape[2:]]

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 from torch import Tensor, nn
 
-from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Conv, Features, Fire, Pool
+from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features, _Conv, _Fire, _Pool
 
 Maps = Callable[[Any], list[Any]]
 Preprocess = Literal["caffe", "tf", "torch", "unit"]
@@ -30,7 +30,9 @@ class Walk:
 
     def __init__(self, features: Features) -> None:
         self.layers = features.layers
-        self.mean, self.std = (None if one is None else one.flatten().numpy() for one in (features.mean, features.std))
+        self.mean, self.std = (
+            None if one is None else one.flatten().numpy() for one in (features.mean, features.std)
+        )
         self.steps = [(name, _step(module)) for name, module in features.steps]
 
     def __call__(self, x: Any) -> list[Any]:
@@ -49,15 +51,15 @@ class Walk:
 
 
 def _step(module: nn.Module) -> Callable[[Any], Any]:
-    if isinstance(module, Conv):
+    if isinstance(module, _Conv):
         return _Convolution(module)
-    if isinstance(module, Fire):
+    if isinstance(module, _Fire):
         return _Expansion(module)
-    return _Pooling(module) if isinstance(module, Pool) else ops.relu
+    return _Pooling(module) if isinstance(module, _Pool) else ops.relu
 
 
 class _Convolution:
-    def __init__(self, module: Conv) -> None:
+    def __init__(self, module: _Conv) -> None:
         # Variables, for a graph holds those by reference where it would copy a constant.
         self.kernel = _variable(module.weight.permute(2, 3, 1, 0))
         self.bias = _variable(module.bias)
@@ -71,7 +73,7 @@ class _Convolution:
 
 
 class _Expansion:
-    def __init__(self, module: Fire) -> None:
+    def __init__(self, module: _Fire) -> None:
         self.squeeze = _Convolution(module.squeeze)
         self.expand = [_Convolution(module.expand1x1), _Convolution(module.expand3x3)]
 
@@ -81,7 +83,7 @@ class _Expansion:
 
 
 class _Pooling:
-    def __init__(self, module: Pool) -> None:
+    def __init__(self, module: _Pool) -> None:
         self.kind, self.kernel, self.side, self.ceil = module.kind, module.kernel, module.side, module.ceil
 
     def __call__(self, x: Any) -> Any:
@@ -104,8 +106,8 @@ class Cut:
     Args:
         model: with one image as its input, such as ``keras.applications.VGG16(include_top=False)``.
         layers: names of its layers.
-        preprocess: what it was trained on, in the words of ``keras.applications``: ``"caffe"`` (VGG16 and VGG19: BGR in
-            grey levels about a mean), ``"tf"`` ([-1, 1]), ``"torch"`` (ImageNet's mean and deviation), or
+        preprocess: what it was trained on, in the words of ``keras.applications``: ``"caffe"`` (VGG16 and VGG19:
+            BGR in grey levels about a mean), ``"tf"`` ([-1, 1]), ``"torch"`` (ImageNet's mean and deviation), or
             ``"unit"``: images as they are, in [0, 1].
         who: named in errors.
 
@@ -116,8 +118,8 @@ class Cut:
     def __init__(self, model: keras.Model, layers: Sequence[str], preprocess: str | None, who: str) -> None:
         if preprocess not in get_args(Preprocess):
             raise ValueError(
-                f"{who}: say with preprocess= what the model was trained on, one of {', '.join(get_args(Preprocess))} "
-                f"('caffe' for keras.applications' VGG16 and VGG19); got {preprocess!r}"
+                f"{who}: say with preprocess= what the model was trained on, one of "
+                f"{', '.join(get_args(Preprocess))} ('caffe' for keras.applications' VGG16 and VGG19); got {preprocess!r}"
             )
         known = [layer.name for layer in model.layers]
         for layer in layers:

@@ -1,8 +1,8 @@
 """A metric of lookalike as Keras needs it: one score an image, on whichever backend runs.
 
-What is computed – options, defaults, checks of them, smallest side, direction, signature – is said once, by the class
-in `lookalike.metrics`. On the torch backend that class computes, with its kernels; on the others the formula of this
-room does, written with `keras.ops` and held to the same numbers by the tests.
+What is computed – options, defaults, checks of them, smallest side, direction, signature – is said once, by the
+class in `lookalike.metrics`. On the torch backend that class computes, with its kernels; on the others the formula
+of this room does, written with `keras.ops`, held to the same numbers by the tests.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Score:
 
     Args:
         name: in the catalogue of lookalike, one of `FORMULAS`, or an alias.
-        options: the metric's own. A network may be a Keras model; then ``preprocess`` says what it was trained on, see
-            `networks.Cut`.
+        options: the metric's own. A network may be a Keras model; then ``preprocess`` says what it was trained on,
+            see `networks.Cut`.
         data_range: of the values, whatever their dtype.
         data_format: ``"channels_last"``, ``"channels_first"``, or None for that of ``keras.config``.
 
@@ -79,7 +79,7 @@ class Score:
     def __init__(
         self, name: str, options: Mapping[str, Any], *, data_range: DataRange, data_format: str | None
     ) -> None:
-        self.data_format = batches.data_format(data_format, name)
+        self.data_format: batches.DataFormat = batches.data_format(data_format, name)
         self.data_range = data_range
         images.bounds(data_range, name)
         known = registry.metric_class(name).facts.name
@@ -93,7 +93,7 @@ class Score:
         model = options.get(option)
         preprocess = options.pop("preprocess", None) if option else None
         if isinstance(model, keras.Model):
-            default = registry.metric_class(known).__init__.__kwdefaults__["layers"]
+            default = (registry.metric_class(known).__init__.__kwdefaults__ or {})["layers"]
             layers = options.setdefault("layers", default)
             options |= {option: networks.stand_in(layers), "normalise": False}
         elif preprocess is not None:

@@ -34,7 +34,7 @@ class Moments(NamedTuple):
 
 
 def ssim(metric: SSIM, x: Any, y: Any) -> Any:
-    """The scores ``(n,)`` of a metric that `metrics.ssim` defines, for a pair ``(n, c, h, w)`` in the unit range."""
+    """The scores ``(n,)`` of a metric of `metrics.ssim`, for a pair ``(n, c, h, w)`` in the unit range."""
     c = metric.convention
     x, y = _shrunk(*prepared(c, x, y), c)
     taps = taps_of(c, c.window)
@@ -53,7 +53,9 @@ def ssim(metric: SSIM, x: Any, y: Any) -> Any:
             found = parts[cast(Any, type(metric))]
         else:
             alpha, beta, gamma = metric.exponents
-            found = _signed_power(luminance, alpha) * _signed_power(contrast, beta) * _signed_power(structure, gamma)
+            found = (
+                _signed_power(luminance, alpha) * _signed_power(contrast, beta) * _signed_power(structure, gamma)
+            )
     else:
         both = contrast_structure_of(local, c2)
         found = luminance * (ops.relu(both) if c.clip_structure else both)
@@ -165,7 +167,9 @@ def product(means: Any, powers: tuple[float, ...], negative: Negative = "leak") 
     """
     factors = [means[..., scale] for scale in range(len(powers))]
     if negative == "real":
-        angle = sum(math.pi * power * ops.cast(mean < 0, mean.dtype) for mean, power in zip(factors, powers, strict=True))
+        angle = sum(
+            math.pi * power * ops.cast(mean < 0, mean.dtype) for mean, power in zip(factors, powers, strict=True)
+        )
         return product(ops.abs(means), powers, "relu") * ops.cos(angle)
     whole = 1.0
     for mean, power in zip(factors, powers, strict=True):

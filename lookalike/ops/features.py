@@ -34,7 +34,7 @@ UNIT_EPSILON = 1e-10  # LPIPS's: added to the norm of a feature vector before th
 Step = tuple[str, nn.Module]
 
 
-class Conv(nn.Module):
+class _Conv(nn.Module):
     """A convolution whose weights are buffers, in the dtype of its input."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
@@ -55,7 +55,7 @@ class Conv(nn.Module):
         return f"{tuple(self.weight.shape)}, stride={self.stride}, padding={self.padding}"
 
 
-class ReLU(nn.Module):
+class _ReLU(nn.Module):
     """Not in place: the layer before keeps its values."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class ReLU(nn.Module):
         return side
 
 
-class Pool(nn.Module):
+class _Pool(nn.Module):
     """Pooling by the largest value, by the mean, or by the Hann-weighted root of squares of DISTS."""
 
     def __init__(self, kind: Pooling, kernel: int, ceil: bool = False) -> None:
@@ -90,14 +90,14 @@ class Pool(nn.Module):
         return f"{self.kind}, kernel={self.kernel}"
 
 
-class Fire(nn.Module):
+class _Fire(nn.Module):
     """SqueezeNet's module: 1×1 down, then 1×1 and 3×3 up side by side, each with its ReLU."""
 
     def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
         super().__init__()
-        self.squeeze = Conv(inputs, squeezed, 1)
-        self.expand1x1 = Conv(squeezed, expanded, 1)
-        self.expand3x3 = Conv(squeezed, expanded, 3, padding=1)
+        self.squeeze = _Conv(inputs, squeezed, 1)
+        self.expand1x1 = _Conv(squeezed, expanded, 1)
+        self.expand3x3 = _Conv(squeezed, expanded, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.squeeze(x))
@@ -113,31 +113,31 @@ def _vgg(convolutions: Sequence[int], pooling: Pooling) -> list[Step]:
     for block, (count, outputs) in enumerate(zip(convolutions, (64, 128, 256, 512, 512), strict=True), 1):
         for index in range(1, count + 1):
             steps += [
-                (f"conv{block}_{index}", Conv(inputs, outputs, 3, padding=1)),
-                (f"relu{block}_{index}", ReLU()),
+                (f"conv{block}_{index}", _Conv(inputs, outputs, 3, padding=1)),
+                (f"relu{block}_{index}", _ReLU()),
             ]
             inputs = outputs
-        steps.append((f"pool{block}", Pool(pooling, 2)))
+        steps.append((f"pool{block}", _Pool(pooling, 2)))
     return steps
 
 
 def _alexnet(pooling: Pooling) -> list[Step]:
     return [
-        ("conv1", Conv(3, 64, 11, 4, 2)), ("relu1", ReLU()), ("pool1", Pool(pooling, 3)),
-        ("conv2", Conv(64, 192, 5, padding=2)), ("relu2", ReLU()), ("pool2", Pool(pooling, 3)),
-        ("conv3", Conv(192, 384, 3, padding=1)), ("relu3", ReLU()),
-        ("conv4", Conv(384, 256, 3, padding=1)), ("relu4", ReLU()),
-        ("conv5", Conv(256, 256, 3, padding=1)), ("relu5", ReLU()), ("pool5", Pool(pooling, 3)),
+        ("conv1", _Conv(3, 64, 11, 4, 2)), ("relu1", _ReLU()), ("pool1", _Pool(pooling, 3)),
+        ("conv2", _Conv(64, 192, 5, padding=2)), ("relu2", _ReLU()), ("pool2", _Pool(pooling, 3)),
+        ("conv3", _Conv(192, 384, 3, padding=1)), ("relu3", _ReLU()),
+        ("conv4", _Conv(384, 256, 3, padding=1)), ("relu4", _ReLU()),
+        ("conv5", _Conv(256, 256, 3, padding=1)), ("relu5", _ReLU()), ("pool5", _Pool(pooling, 3)),
     ]  # fmt: skip
 
 
 def _squeezenet(pooling: Pooling) -> list[Step]:
     return [
-        ("conv1", Conv(3, 64, 3, 2)), ("relu1", ReLU()), ("pool1", Pool(pooling, 3, ceil=True)),
-        ("fire2", Fire(64, 16, 64)), ("fire3", Fire(128, 16, 64)), ("pool3", Pool(pooling, 3, ceil=True)),
-        ("fire4", Fire(128, 32, 128)), ("fire5", Fire(256, 32, 128)), ("pool5", Pool(pooling, 3, ceil=True)),
-        ("fire6", Fire(256, 48, 192)), ("fire7", Fire(384, 48, 192)),
-        ("fire8", Fire(384, 64, 256)), ("fire9", Fire(512, 64, 256)),
+        ("conv1", _Conv(3, 64, 3, 2)), ("relu1", _ReLU()), ("pool1", _Pool(pooling, 3, ceil=True)),
+        ("fire2", _Fire(64, 16, 64)), ("fire3", _Fire(128, 16, 64)), ("pool3", _Pool(pooling, 3, ceil=True)),
+        ("fire4", _Fire(128, 32, 128)), ("fire5", _Fire(256, 32, 128)), ("pool5", _Pool(pooling, 3, ceil=True)),
+        ("fire6", _Fire(256, 48, 192)), ("fire7", _Fire(384, 48, 192)),
+        ("fire8", _Fire(384, 64, 256)), ("fire9", _Fire(512, 64, 256)),
     ]  # fmt: skip
 
 
