@@ -39,7 +39,7 @@ Step = Callable[[], tuple[float, Any]]
 def pair(shape: tuple[int, ...]) -> tuple[Any, Any]:
     """A reference of smooth shapes and a noisy copy, ``(n, h, w, 3)``."""
     random = np.random.default_rng(0)
-    y = random.random(shape)
+    y: Any = random.random(shape)
     for axis in (1, 2):
         y = sum(np.roll(y, shift, axis) for shift in range(7)) / 7
     x = 0.9 * y + 0.05 * random.random(shape)

@@ -87,7 +87,7 @@ def crops(train: int, held: int) -> tuple[Images, Images, list[str]]:
     learnt, judged, names = [], [], []
     for photograph, (last, first, axis) in PHOTOGRAPHS.items():
         image = np.asarray(getattr(data, photograph)(), np.float32) / 255
-        parts = np.split(image, [last, first], axis)
+        parts: list[Any] = np.split(image, [last, first], axis)
         learnt += [crop(parts[0], random) for _ in range(train)]
         judged += [crop(parts[2], random) for _ in range(held)]
         names += [f"{photograph} {at}" for at in range(held)]

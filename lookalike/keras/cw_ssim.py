@@ -78,7 +78,8 @@ def _times(a: Complex, b: Complex) -> Complex:
 
 
 def _constant(matrix: np.ndarray, dtype: str) -> Complex:
-    return tuple(ops.convert_to_tensor(np.ascontiguousarray(part), dtype) for part in (matrix.real, matrix.imag))
+    real, imaginary = (np.ascontiguousarray(part) for part in (np.real(matrix), np.imag(matrix)))
+    return ops.convert_to_tensor(real, dtype), ops.convert_to_tensor(imaginary, dtype)
 
 
 @lru_cache(maxsize=32)

@@ -119,7 +119,7 @@ class Cut:
         if preprocess not in get_args(Preprocess):
             raise ValueError(
                 f"{who}: say with preprocess= what the model was trained on, one of "
-                f"{', '.join(get_args(Preprocess))} ('caffe' for keras.applications' VGG16 and VGG19); got {preprocess!r}"
+                f"{', '.join(get_args(Preprocess))} ('caffe' for keras.applications' VGGs); got {preprocess!r}"
             )
         known = [layer.name for layer in model.layers]
         for layer in layers:
