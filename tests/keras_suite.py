@@ -100,11 +100,11 @@ def reference(metric, x, y):
     return value.detach().numpy(), last(gradient)
 
 
-def assert_same(found, wanted, name):
-    value, gradient = found
+def assert_same(found, wanted, name, gradient=GRADIENT):
+    value, slope = found
     np.testing.assert_allclose(value, wanted[0], rtol=VALUE, atol=VALUE, err_msg=name)
-    difference = np.linalg.norm(gradient - wanted[1]) / max(np.linalg.norm(wanted[1]), 1e-30)
-    assert difference <= GRADIENT, f"{name}: gradients differ by {difference:.2e} of their norm"
+    difference = np.linalg.norm(slope - wanted[1]) / max(np.linalg.norm(wanted[1]), 1e-30)
+    assert difference <= gradient, f"{name}: gradients differ by {difference:.2e} of their norm"
 
 
 def compiles(test):
@@ -402,7 +402,12 @@ def test_lpips_from_our_weights(network):
     x, y = images(3, 64)
     score = Score(name, {}, data_range=1.0, data_format="channels_last")
     metric = registry.get(name, check="shapes")
-    assert_same(value_and_gradient(score, last(y), last(x), False), reference(metric, x, y), name)
+    single = reference(metric, x, y)
+    double = reference(metric.double(), x.double(), y.double())
+    # Maxima that are nearly ties make the gradient as uncertain as single precision leaves it, in torch too.
+    own = np.linalg.norm(single[1] - double[1]) / np.linalg.norm(double[1])
+    found = value_and_gradient(score, last(y), last(x), False)
+    assert_same(found, double, name, gradient=max(GRADIENT, 2 * own))
 
 
 def keras_vgg(state):
