@@ -137,7 +137,8 @@ def _bars(spread: Spread, low: float, high: float, left: float, width: float, fo
         if count
     ]
     mean = left + width * (math.fsum(spread.values) / len(spread.values) - low) / (high - low)
-    return ['<g class="marks">', *bars, "</g>", f'<line class="mean" x1="{mean:.1f}" x2="{mean:.1f}" y1="{foot - tall}" y2="{foot}"/>']
+    at_mean = f'<line class="mean" x1="{mean:.1f}" x2="{mean:.1f}" y1="{foot - tall}" y2="{foot}"/>'
+    return ['<g class="marks">', *bars, "</g>", at_mean]
 
 
 def _axes(ends: tuple[float, float], logarithmic: bool, x_most: float) -> list[str]:

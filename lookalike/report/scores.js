@@ -79,5 +79,6 @@ if (points) {
     document.getElementById("agreement").textContent = `${shown.length} points${thinned}.${agreed}`;
   };
   for (const choice of [across, up]) choice.addEventListener("change", draw);
-  new ResizeObserver(draw).observe(plot.parentElement); // draws at once, too
+  addEventListener("resize", draw);
+  draw();
 }

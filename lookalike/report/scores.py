@@ -87,7 +87,7 @@ def _best(methods: dict[str, Any], metric: str, better: dict[str, str]) -> float
 
 
 def _distributions(table: Table, colours: dict[str, str]) -> list[tuple[str, Markup, int]]:
-    """Of each metric its chart, empty where there is nothing to draw, and how many infinite scores that has no place for."""
+    """Of each metric its chart, empty where nothing can be drawn, and how many infinite scores it leaves out."""
     found = []
     for at, metric in enumerate(table.metrics):
         scores = {method: [] for method in colours}
