@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, drawn here so that a page needs no script for them."""
+"""Charts as inline SVG, drawn here so that a page needs no script for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 420, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 10, 26
+_ROW, _BINS, _LABEL = 62, 50, 60  # of a histogram: its height, its bars, letters that have room above it
 COLOURS = ("#2f6f73", "#c2571a", "#6a51a3", "#a31f4b", "#3f7d20", "#946200", "#1f5fa8", "#7a4b2b", "#5c5c5c")
 
 
@@ -25,6 +26,20 @@ class Line(NamedTuple):
     label: str
     colour: str
     points: Sequence[tuple[float, float]]
+
+
+class Spread(NamedTuple):
+    """The scores of one method.
+
+    Attributes:
+        label: said above its bars.
+        colour: of the bars.
+        values: finite.
+    """
+
+    label: str
+    colour: str
+    values: Sequence[float]
 
 
 def lines(title: str, drawn: Sequence[Line], x_most: float) -> Markup:
@@ -59,13 +74,71 @@ def lines(title: str, drawn: Sequence[Line], x_most: float) -> Markup:
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
         *_axes(ends, logarithmic, x_most),
     ]
+    parts.append('<g class="marks">')
     for line, some in zip(drawn, points, strict=True):
         path = " ".join(place(x, y) for x, y in some)
         parts.append(
             f'<polyline fill="none" stroke="{line.colour}" stroke-width="1.6" points="{path}">'
             f"<title>{escape(line.label)}</title></polyline>"
         )
+    return Markup("".join([*parts, "</g></svg>"]))
+
+
+def histograms(title: str, spreads: Sequence[Spread]) -> Markup:
+    """A histogram for each method, one above the other, that share their axis and bins; a line marks the mean.
+
+    Args:
+        title: of the chart, for those who cannot see it.
+        spreads: the methods.
+
+    Returns:
+        An ``<svg>`` element.
+
+    Example:
+        >>> str(histograms("psnr", [Spread("bicubic", COLOURS[0], [27.0, 29.0, 31.0])])).count("<rect")
+        3
+    """
+    every = [value for spread in spreads for value in spread.values] or [0.0, 1.0]
+    low, high = min(every), max(every)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    left, width = _RIGHT, WIDTH - 2 * _RIGHT
+    bottom = _TOP + _ROW * len(spreads)
+    parts = [
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {bottom + 24}" role="img" aria-label="{escape(title)}">',
+    ]
+    for at, spread in enumerate(spreads):
+        foot = _TOP + _ROW * (at + 1)
+        parts.append(f'<line class="rule" x1="{left}" x2="{left + width}" y1="{foot}" y2="{foot}"/>')
+        parts += _bars(spread, low, high, left, width, foot)
+        label = spread.label if len(spread.label) <= _LABEL else f"{spread.label[: _LABEL - 1]}…"
+        parts.append(f'<text class="label" x="{left}" y="{foot - _ROW + 15}">{escape(label)}</text>')
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        parts.append(
+            f'<text x="{left + share * width:.0f}" y="{bottom + 16}" text-anchor="{anchor}">'
+            f"{low + share * (high - low):.4g}</text>"
+        )
     return Markup("".join([*parts, "</svg>"]))
+
+
+def _bars(spread: Spread, low: float, high: float, left: float, width: float, foot: float) -> list[str]:
+    if not spread.values:
+        return []
+    counts = [0] * _BINS
+    for value in spread.values:
+        counts[min(int((value - low) / (high - low) * _BINS), _BINS - 1)] += 1
+    step, tall = width / _BINS, _ROW - 22
+    bars = [
+        f'<rect x="{left + at * step:.1f}" y="{foot - tall * count / max(counts):.1f}" width="{step - 0.6:.1f}" '
+        f'height="{tall * count / max(counts):.1f}" fill="{spread.colour}">'
+        f"<title>{low + at * (high - low) / _BINS:.4g} to {low + (at + 1) * (high - low) / _BINS:.4g}: {count}"
+        "</title></rect>"
+        for at, count in enumerate(counts)
+        if count
+    ]
+    mean = left + width * (math.fsum(spread.values) / len(spread.values) - low) / (high - low)
+    at_mean = f'<line class="mean" x1="{mean:.1f}" x2="{mean:.1f}" y1="{foot - tall}" y2="{foot}"/>'
+    return ['<g class="marks">', *bars, "</g>", at_mean]
 
 
 def _axes(ends: tuple[float, float], logarithmic: bool, x_most: float) -> list[str]:

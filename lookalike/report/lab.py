@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from lookalike import runs
 from lookalike.report import charts
+from lookalike.report.page import render
 
-_ROOM = Path(__file__).parent
 _POINTS = 240  # of a line; more than a chart can show
 _TOTAL = "the whole loss, as trained"
 
@@ -40,12 +39,10 @@ def write(folder: str | Path) -> Path:
     colours = {
         loss["name"]: charts.COLOURS[index % len(charts.COLOURS)] for index, loss in enumerate(lab["losses"])
     }
-    room = Environment(
-        loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    room.filters |= {"signature": _breakable}
-    text = room.get_template("lab.html.j2").render(
+    text = render(
+        "lab.html.j2",
+        styles=["study.css", "lab.css"],
+        scripts=["sort.js", "lab.js"],
         lab=lab,
         matrix=matrix,
         recipe=runs.read_json(folder / "recipe.json"),
@@ -54,16 +51,10 @@ def write(folder: str | Path) -> Path:
         charts=_charts(folder, lab, colours),
         ways=[_way(folder, lab, way) for way in lab["directions"] or [""]],
         shown=_shown,
-        style=Markup("".join(_text(name) for name in ("study.css", "lab.css"))),
-        script=Markup(_text("lab.js")),
     )
     page = folder / runs.PAGE
     runs.write_text(page, text)
     return page
-
-
-def _text(name: str) -> str:
-    return (_ROOM / name).read_text(encoding="utf-8")
 
 
 def _charts(folder: Path, lab: dict[str, Any], colours: dict[str, str]) -> list[tuple[str, Markup]]:
@@ -147,8 +138,3 @@ def _data_uri(path: Path) -> str:
 def _shown(value: float | None) -> str:
     """Four digits, as a table has room for."""
     return "–" if value is None else f"{value:.4g}"
-
-
-def _breakable(signature: str) -> Markup:
-    """A signature that may be broken after each of its bars."""
-    return Markup("|<wbr>").join(escape(part) for part in signature.split("|"))

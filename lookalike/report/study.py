@@ -7,15 +7,13 @@ import io
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 from PIL import Image
 
 from lookalike import runs
+from lookalike.report.page import render
 
 SHOWN_PX = 480  # longer sides are reduced on the page; the files of the run folder are not
 _FORMATS = (1,)  # of scores.json that this page understands
-_ROOM = Path(__file__).parent
 _CARD_COLUMNS = {
     "original": (),
     "four": ("mse", "psnr", "ssim", "ssim_whole"),
@@ -44,15 +42,11 @@ def study_page(folder: str | Path) -> Path:
     if not isinstance(record, dict) or record.get("kind") != "study" or record.get("format") not in _FORMATS:
         raise ValueError(f"{folder / runs.SCORES}: is not a study this version can show; run lookalike study again")
     environment = runs.read_json(folder / runs.ENVIRONMENT)
-    room = Environment(
-        loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    room.filters |= {"number": runs.shown, "signature": _breakable}
-    text = room.get_template("study.html.j2").render(
+    text = render(
+        "study.html.j2",
+        styles=["study.css"],
         study=record,
         environment=environment,
-        style=Markup((_ROOM / "study.css").read_text(encoding="utf-8")),
         picture_of=lambda file: _data_uri(folder / file),
         columns={column["name"]: column for column in record["columns"]},
         card_columns=_CARD_COLUMNS,
@@ -133,11 +127,6 @@ def lessons(photograph: dict[str, Any], record: dict[str, Any]) -> dict[str, str
             sentences.append(f"{titles[column]} {'stays at' if apart else 'is'} {span(moved, column)}.")
     said["moved"] = " ".join(sentences)
     return said
-
-
-def _breakable(signature: str) -> Markup:
-    """A signature that may be broken after each of its bars."""
-    return Markup("|<wbr>").join(escape(part) for part in signature.split("|"))
 
 
 def _data_uri(path: Path) -> str:

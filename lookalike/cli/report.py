@@ -1,0 +1,54 @@
+"""``lookalike report``: the page of a run folder or of a score table."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from lookalike.cli import show
+
+_NAMED = 8  # files of a folder that is none of ours
+
+
+def report(
+    path: Annotated[Path, arg(metavar="FOLDER|TABLE")],
+    /,
+    *,
+    out: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE.html", help_behavior_hint="")] = None,
+) -> int:
+    """Write one self-contained page about a study, a lab run or a table of scores, and say where it is.
+
+    Args:
+        path: the folder that `lookalike study` or `lookalike lab` left, or the .parquet, .csv or .jsonl table of
+            `lookalike score --output`.
+        out: of a table: the page (default: beside the table). A folder gets its index.html.
+    """
+    if not path.exists():
+        raise ValueError(f"report: {path}: no such file or folder")
+    if not path.is_dir():
+        from lookalike.report import scores
+
+        show.as_line(str(scores.write(path, out)))
+        return 0
+    from lookalike import runs
+    from lookalike.report import lab, study_page
+
+    if out is not None:
+        raise ValueError(f"report: {path} is a folder and gets its own {runs.PAGE}; --out is for tables")
+    if (path / runs.LAB).is_file():
+        page = lab.write(path)
+    elif (path / runs.SCORES).is_file():
+        page = study_page(path)
+    else:
+        names = sorted(entry.name for entry in islice(path.iterdir(), 1000))
+        more = " ..." if len(names) > _NAMED else ""
+        found = f"holds {', '.join(names[:_NAMED])}{more}" if names else "is empty"
+        raise ValueError(
+            f"report: {path} {found}; the folder of a lab run has {runs.LAB}, of a study {runs.SCORES}; "
+            "a table of scores is named by its file"
+        )
+    show.as_line(str(page))
+    return 0

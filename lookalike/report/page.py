@@ -1,0 +1,44 @@
+"""What every page is made of: a template, style and script inside it, everything else escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from lookalike import runs
+
+_ROOM = Path(__file__).parent
+
+
+def render(template: str, *, styles: Sequence[str], scripts: Sequence[str] = (), **values: Any) -> str:
+    """One html file as text: no network, no other file.
+
+    Args:
+        template: its file in this room.
+        styles, scripts: files in this room, which the template shows as ``style`` and ``script``.
+        values: what else the template shows; text is escaped.
+    """
+    room = Environment(
+        loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    room.filters |= {"number": runs.shown, "signature": breakable}
+    return room.get_template(template).render(style=_inside(styles), script=_inside(scripts), **values)
+
+
+def breakable(signature: str) -> Markup:
+    """A signature that may be broken after each of its bars.
+
+    Example:
+        >>> str(breakable("ssim|v:1"))
+        'ssim|<wbr>v:1'
+    """
+    return Markup("|<wbr>").join(escape(part) for part in signature.split("|"))
+
+
+def _inside(files: Sequence[str]) -> Markup:
+    return Markup("\n".join((_ROOM / file).read_text(encoding="utf-8") for file in files))

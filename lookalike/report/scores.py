@@ -1,0 +1,184 @@
+"""The page of a score table: leaderboard, distributions, metric against metric, and the worst pairs as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from PIL import Image
+
+from lookalike import runs, tables
+from lookalike.report import charts
+from lookalike.report.page import render
+from lookalike.tables import Row, Table
+
+SHOWN_PX = 192  # the longer side of a picture on the page
+PICTURES = 240  # at most on one page, each once
+POINTS = 3000  # of a scatter plot
+FAILURES = 50  # listed; the table holds all
+
+Picture = dict[str, Any]  # {"place": in the page's store} or {"reason": why there is none}
+
+
+def write(table: str | Path, out: str | Path | None = None) -> Path:
+    """Write the page of a table that ``lookalike score`` left.
+
+    The page holds its numbers, pictures, style and script: no network, no other file. Pictures are read from where
+    the table says, and from beside the table; what is not there any more is named on the page.
+
+    Args:
+        table: a ``.parquet``, ``.csv`` or ``.jsonl`` file as `lookalike.tables` describes.
+        out: where the page goes; None: beside the table, with the ending ``.html``.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ValueError: when that is no table of scores, or ``out`` would overwrite it.
+        ImportError: for parquet without pyarrow.
+        OSError: when the page cannot be written.
+    """
+    table = Path(table)
+    out = table.with_suffix(".html") if out is None else Path(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{out}: a page ends in .html")
+    found = tables.read(table)
+    statistics = found.metadata.get("statistics")
+    if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
+        raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
+    methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
+    store: list[str] = []
+    failed = [row for row in found.rows if row.error is not None]
+    text = render(
+        "scores.html.j2",
+        styles=["study.css", "lab.css", "scores.css"],
+        scripts=["sort.js", "scores.js"],
+        name=table.name,
+        metrics=found.metrics,
+        signatures=found.metadata["signatures"],
+        better=found.metadata["better"],
+        statistics=statistics["methods"],
+        best={metric: _best(statistics["methods"], metric, found.metadata["better"]) for metric in found.metrics},
+        colours=methods,
+        rows=len(found.rows),
+        pairs=len({row.pair for row in found.rows}),
+        failed=failed[:FAILURES],
+        failures=len(failed),
+        distributions=_distributions(found, methods),
+        scatter=_scatter(found, statistics, methods),
+        gallery=_gallery(found, statistics["methods"], table.parent, store),
+        store=store,
+        most=PICTURES,
+        shown_px=SHOWN_PX,
+        shown=_shown,
+    )
+    runs.write_text(out, text)
+    return out
+
+
+def _best(methods: dict[str, Any], metric: str, better: dict[str, str]) -> float | None:
+    means = [said[metric]["mean"] for said in methods.values() if said[metric]["mean"] is not None]
+    return (max if better[metric] == "higher" else min)(means) if len(means) > 1 else None
+
+
+def _distributions(table: Table, colours: dict[str, str]) -> list[tuple[str, Markup, int]]:
+    """Of each metric its chart, empty where nothing can be drawn, and how many infinite scores it leaves out."""
+    found = []
+    for at, metric in enumerate(table.metrics):
+        scores = {method: [] for method in colours}
+        infinite = 0
+        for row in table.rows:
+            value = row.values[at]
+            if value is not None and isfinite(value):
+                scores[row.method].append(value)
+            elif value is not None:
+                infinite += 1
+        if not any(scores.values()):
+            found.append((metric, Markup(), infinite))
+            continue
+        spreads = [charts.Spread(method, colours[method], values) for method, values in scores.items()]
+        found.append((metric, charts.histograms(metric, spreads), infinite))
+    return found
+
+
+def _scatter(table: Table, statistics: dict[str, Any], colours: dict[str, str]) -> dict[str, Any]:
+    """What the script needs to draw any metric against any other: every n-th row, and rank correlations of all."""
+    step = -(-len(table.rows) // POINTS)
+    rows = table.rows[::step]
+    numbers = {method: at for at, method in enumerate(colours)}
+    return {
+        "metrics": table.metrics,
+        "methods": list(colours),
+        "colours": list(colours.values()),
+        "method": [numbers[row.method] for row in rows],
+        "pair": [row.pair for row in rows],
+        "values": [[_digits(row.values[at]) for row in rows] for at in range(len(table.metrics))],
+        "step": step,
+        "agreement": statistics.get("rank_agreement", {}),
+    }
+
+
+def _digits(value: float | None) -> float | None:
+    return float(f"{value:.6g}") if value is not None and isfinite(value) else None
+
+
+def _gallery(table: Table, methods: dict[str, Any], beside: Path, store: list[str]) -> dict[str, Any]:
+    """Of each metric and method the worst pairs, their pictures put into the store once each."""
+    rows = {(row.method, row.pair): row for row in table.rows}
+    known: dict[str, Picture] = {}
+
+    def picture(path: str) -> Picture:
+        if path not in known:
+            known[path] = _stored(path, beside, store)
+        return known[path]
+
+    def worst(method: str, metric: str) -> list[dict[str, Any]]:
+        said = methods[method][metric].get("worst", [])
+        taken = [(one, rows.get((method, one["pair"]))) for one in said]
+        return [one | _sides(row, picture) for one, row in taken if row is not None]
+
+    return {metric: {method: worst(method, metric) for method in methods} for metric in table.metrics}
+
+
+def _sides(row: Row, picture: Any) -> dict[str, Any]:
+    size = f"{row.width} × {row.height} px" if row.width and row.height else ""
+    return {"reference": picture(row.reference), "image": picture(row.image), "size": size}
+
+
+def _stored(path: str, beside: Path, store: list[str]) -> Picture:
+    """A picture reduced into the store, or the reason why it is not there."""
+    if len(store) >= PICTURES:
+        return {"reason": f"left out, the page holds {PICTURES} pictures"}
+    places = [place for place in (Path(path), beside / path) if place.is_file()]
+    if not places:
+        return {"reason": f"not found: {path}"}
+    try:
+        content = _reduced(places[0])
+    except Exception as error:  # decoders raise anything; one bad file must not cost the page
+        return {"reason": f"no picture: {path} ({' '.join(str(error).split()) or type(error).__name__})"}
+    store.append(f"data:image/png;base64,{base64.b64encode(content).decode()}")
+    return {"place": len(store) - 1}
+
+
+def _reduced(path: Path) -> bytes:
+    """A PNG of at most ``SHOWN_PX``, of 8 bits; 16 bits are divided by 257, nothing is stretched."""
+    with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
+        image = opened
+        if image.mode.startswith("I"):
+            image = image.convert("I").point(lambda level: level / 257).convert("L")
+        elif image.mode not in ("L", "RGB", "RGBA"):
+            image = image.convert("RGBA" if image.mode in ("LA", "PA") or "transparency" in image.info else "RGB")
+        image.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX, reducing_gap=None)
+        file = io.BytesIO()
+        image.save(file, format="PNG")
+    return file.getvalue()
+
+
+def _shown(value: float | None) -> str:
+    """Four digits, as a table has room for."""
+    return "–" if value is None else f"{value:.4g}"

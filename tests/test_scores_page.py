@@ -1,0 +1,231 @@
+"""The page of a score table: numbers, pictures and names are those of the table, and it works in a browser."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import needs_chromium, probe
+from PIL import Image
+from skimage import data
+
+from lookalike import tables
+from lookalike.cli.main import main
+from lookalike.report import scores
+from lookalike.scoring.run import score_folders
+
+NASTY = "<script>alert(1)<", "script>.png"  # a folder and a file in it: together they close the tag
+COUNT = 7
+PROBE = """
+  const table = view.querySelector("table.matrix");
+  const order = () => [...table.tBodies[0].rows].map(row => row.cells[0].innerText.trim());
+  const [, psnr, gmsd] = table.querySelectorAll("thead button");
+  const found = {};
+  psnr.click(); found.psnr = order();
+  psnr.click(); found.turned = order();
+  gmsd.click(); found.gmsd = order();
+  const up = view.getElementById("up"), dots = () => view.querySelectorAll("#plot circle").length;
+  found.dots = dots();
+  const before = view.getElementById("plot").innerHTML;
+  up.value = "0"; press(up, "change");
+  found.redrawn = before !== view.getElementById("plot").innerHTML && dots() === found.dots;
+  const judge = view.getElementById("judge");
+  const open = () => [...view.querySelectorAll(".worst:not([hidden])")].map(part => part.dataset.metric);
+  found.first = open();
+  judge.selectedIndex = 1; press(judge, "change");
+  found.second = open();
+  found.scripts = view.scripts.length;
+  found.names = view.body.innerText.includes("<script>alert(1)<");
+  return found;
+"""
+
+
+def draw(folder: Path) -> tuple[Path, Path, Path]:
+    """References and two methods, the second noisier; one picture of it is damaged, one name hostile."""
+    places = folder / "ref", folder / "little", folder / "much"
+    for index in range(COUNT):
+        y = np.ascontiguousarray(data.astronaut()[16 * index : 16 * index + 40, 150:206])
+        for place, sigma in zip(places, (0, 4, 16), strict=True):
+            file = place.joinpath(*NASTY) if index == 0 else place / f"{index}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            noise = np.random.default_rng(index).normal(0, sigma, y.shape)
+            Image.fromarray(np.clip(np.rint(y + noise), 0, 255).astype(np.uint8)).save(file)
+    (places[2] / "3.png").write_bytes(b"no picture")
+    return places
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scores")
+    reference, *methods = draw(folder)
+    score_folders(reference, methods, ["psnr", "gmsd"], output=folder / "scores.csv", workers=1)
+    return folder / "scores.csv"
+
+
+@pytest.fixture(scope="module")
+def text(table: Path) -> str:
+    return scores.write(table).read_text(encoding="utf-8")
+
+
+def stored(text: str, name: str) -> Any:
+    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text)
+    assert found
+    return json.loads(found[1])
+
+
+def test_the_numbers_are_those_of_the_table(table: Path, text: str):
+    read = tables.read(table)
+    for methods in read.metadata["statistics"]["methods"].values():
+        for cell in methods.values():
+            assert f'data-value="{cell["mean"]}"' in text
+            assert f"{cell['low']:.4g} … {cell['high']:.4g}" in text
+    for signature in read.metadata["signatures"].values():
+        assert signature in text.replace("<wbr>", "")
+    points = stored(text, "points")
+    assert points["pair"] == [row.pair for row in read.rows]
+    for at, column in enumerate(points["values"]):
+        scores_of = [row.values[at] for row in read.rows]
+        assert [value is None for value in column] == [value is None for value in scores_of]
+        assert column[1] == pytest.approx(scores_of[1], rel=1e-5)
+
+
+def test_the_error_is_named(text: str):
+    assert "1 has an error" in text
+    assert "3.png: not an image of a known kind" in text
+
+
+def test_names_cannot_break_out(text: str):
+    assert "<script>alert" not in text
+    assert text.count("<script") == text.count("</script") == 3
+
+
+def test_every_picture_stands_once(text: str):
+    pictures = stored(text, "pictures")
+    assert len(pictures) == len(set(pictures))
+    used = {int(place) for place in re.findall(r'data-picture="(\d+)"', text)}
+    assert used == set(range(len(pictures)))
+
+
+@pytest.mark.parametrize("ending", tables.KINDS)
+def test_each_kind_of_table_gives_the_same_page(table: Path, text: str, tmp_path: Path, ending: str):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs pyarrow")
+    read = tables.read(table)
+    path = tmp_path / f"scores{ending}"
+    tables.write(path, read.metrics, read.metadata, read.rows)
+    assert scores.write(path).read_text(encoding="utf-8").replace(path.name, table.name) == text
+
+
+def test_pictures_that_are_gone_are_said(table: Path, tmp_path: Path):
+    read = tables.read(table)
+    rows = [row._replace(image=str(tmp_path / "gone.png")) for row in read.rows]
+    tables.write(tmp_path / "t.jsonl", read.metrics, read.metadata, rows)
+    text = scores.write(tmp_path / "t.jsonl").read_text(encoding="utf-8")
+    assert f"not found: {tmp_path / 'gone.png'}" in text
+    assert stored(text, "pictures")
+
+
+def test_the_page_holds_no_more_pictures_than_it_says(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scores, "PICTURES", 3)
+    text = scores.write(table, tmp_path / "few.html").read_text(encoding="utf-8")
+    assert len(stored(text, "pictures")) == 3
+    assert "left out, the page holds 3 pictures" in text
+
+
+def test_many_rows_are_thinned_and_said(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scores, "POINTS", 5)
+    points = stored(scores.write(table, tmp_path / "few.html").read_text(encoding="utf-8"), "points")
+    assert points["step"] == 3
+    assert len(points["pair"]) == len(points["values"][0]) == 5
+
+
+@pytest.mark.parametrize("kind", ["I;16", "CMYK", "P", "1", "LA"])
+def test_pictures_of_any_kind_are_reduced_and_never_stretched(tmp_path: Path, kind: str):
+    if kind == "I;16":
+        image = Image.fromarray(np.full((300, 400), 257 * 100, np.uint16))
+    else:
+        image = Image.new("L", (400, 300), 100).convert(kind)
+    file = tmp_path / ("a.tif" if kind == "CMYK" else "a.png")
+    image.save(file)
+    store: list[str] = []
+    assert scores._stored("a.tif" if kind == "CMYK" else "a.png", tmp_path, store) == {"place": 0}
+    if kind == "I;16":
+        import base64
+        import io
+
+        with Image.open(io.BytesIO(base64.b64decode(store[0].split(",")[1]))) as reduced:
+            assert reduced.size == (scores.SHOWN_PX, 144)
+            assert set(np.unique(np.asarray(reduced))) == {100}
+
+
+def test_tables_that_cannot_be_shown(table: Path, tmp_path: Path):
+    read = tables.read(table)
+    tables.write(tmp_path / "bare.jsonl", read.metrics, read.metadata | {"statistics": None}, read.rows)
+    with pytest.raises(ValueError, match="without statistics or rows"):
+        scores.write(tmp_path / "bare.jsonl")
+    with pytest.raises(ValueError, match=r"a page ends in \.html"):
+        scores.write(table, table)
+
+
+def test_a_metric_that_declined_every_pair(table: Path, tmp_path: Path):
+    read = tables.read(table)
+    statistics = json.loads(json.dumps(read.metadata["statistics"]))
+    nothing = {"count": 0, "mean": None, "median": None, "low": None, "high": None, "worst": [], "best": []}
+    for said in statistics["methods"].values():
+        said["gmsd"] = nothing
+    rows = [row._replace(values=(row.values[0], None)) for row in read.rows]
+    tables.write(tmp_path / "t.csv", read.metrics, read.metadata | {"statistics": statistics}, rows)
+    assert scores.write(tmp_path / "t.csv").read_text(encoding="utf-8").count("No pair has a score.") == 3
+
+
+def test_a_page_is_made_without_torch(table: Path, tmp_path: Path):
+    code = (
+        "import sys; from lookalike.report import scores; scores.write(sys.argv[1], sys.argv[2]);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(table), str(tmp_path / "page.html")]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_the_command(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["report", str(table), "--out", str(tmp_path / "page.html")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "page.html")
+    (tmp_path / "notes.txt").touch()
+    for path, said in (
+        (tmp_path / "none", "none: no such file or folder"),
+        (tmp_path, "holds notes.txt, page.html; the folder of a lab run has lab.json, of a study scores.json"),
+        (tmp_path / "notes.txt", r"a table of scores ends in .parquet, .csv, .jsonl"),
+    ):
+        assert main(["report", str(path)]) == 2
+        assert said in capsys.readouterr().err
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [400, 1600])
+def test_in_a_browser(text: str, tmp_path: Path, width: int):
+    said = probe(text, width, PROBE, tmp_path)
+    assert not said["console"]
+    assert said["client"] == width
+    assert said["scroll"] <= width
+    assert said["loaded"]
+    assert said["images"] > 0
+    assert said["reached"]
+    assert said["psnr"] == ["little", "much"]  # the first click puts the best first
+    assert said["turned"] == ["much", "little"]
+    assert said["gmsd"] == ["little", "much"]
+    assert said["dots"] == 2 * COUNT - 1
+    assert said["redrawn"]
+    assert (said["first"], said["second"]) == (["psnr"], ["gmsd"])
+    assert said["scripts"] == 3
+    assert said["names"]
+
+
+@needs_chromium
+def test_the_probe_sees_errors_and_what_is_too_wide(tmp_path: Path):
+    said = probe('<!doctype html><div style="width:900px">x</div><script>missing()</script>', 400, "", tmp_path)
+    assert any("missing is not defined" in line for line in said["console"])
+    assert said["scroll"] == 900 + 8
