@@ -405,7 +405,7 @@ def test_lpips_from_our_weights(network):
     single = reference(metric, x, y)
     double = reference(metric.double(), x.double(), y.double())
     # Maxima that are nearly ties make the gradient as uncertain as single precision leaves it, in torch too.
-    own = np.linalg.norm(single[1] - double[1]) / np.linalg.norm(double[1])
+    own = float(np.linalg.norm(single[1] - double[1]) / np.linalg.norm(double[1]))
     found = value_and_gradient(score, last(y), last(x), False)
     assert_same(found, double, name, gradient=max(GRADIENT, 2 * own))
 
