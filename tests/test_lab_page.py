@@ -153,6 +153,8 @@ def test_names_cannot_break_out(run: Path):
     text = text_of(run)
     assert "<script>alert" not in text
     assert text.count("<script") == text.count("</script") == 1
+    assert "default-src 'none'" in text
+    assert "http" not in text.replace("http-equiv", "")
 
 
 def test_a_page_is_made_without_torch(run: Path):
@@ -174,6 +176,10 @@ def test_what_a_run_lacks_is_named(run: Path, tmp_path: Path):
         lab.write(tmp_path / "run")
     (tmp_path / "run" / runs.MATRIX).unlink()
     with pytest.raises(ValueError, match=r"matrix\.json: no such file"):
+        lab.write(tmp_path / "run")
+    runs.write_json(tmp_path / "run" / runs.MATRIX, matrix())
+    runs.write_json(tmp_path / "run" / runs.LAB, {"kind": "study"})
+    with pytest.raises(ValueError, match="is not the record of a lab run"):
         lab.write(tmp_path / "run")
 
 

@@ -93,7 +93,6 @@ def _places(height: int, width: int, weight: float) -> Tensor:
     return grid.double() * (weight / min(height, width))
 
 
-@torch.compiler.assume_constant_result
 def sample(count: int, wanted: int, seed: int) -> Tensor:
     """``wanted`` of ``count`` positions, in ascending order; the same for the same seed, on any device.
 
@@ -102,6 +101,11 @@ def sample(count: int, wanted: int, seed: int) -> Tensor:
         True
     """
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted].sort().values
+
+
+# As `ops.pyramid` says of its filters: the mark of torch.compiler.assume_constant_result without its import, which
+# also brings triton, whose LLVM ends a process in which TensorFlow runs.
+setattr(sample, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
 
 
 class Contextual(Metric):

@@ -11,7 +11,7 @@ Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded"]
 BT601 = (0.299, 0.587, 0.114)
 BT601_SINGLE = (0.29899999499320984, 0.5870000123977661, 0.11400000005960464)
 MATLAB = (0.298936021293776, 0.587043074451121, 0.114020904255103)
-_WEIGHTS = {"bt601": BT601, "rounded": BT601_SINGLE, "matlab": MATLAB, "matlab-unrounded": MATLAB}
+WEIGHTS = {"bt601": BT601, "rounded": BT601_SINGLE, "matlab": MATLAB, "matlab-unrounded": MATLAB}
 
 
 def luma(x: Tensor, rule: Luma = "bt601") -> Tensor:
@@ -36,7 +36,7 @@ def luma(x: Tensor, rule: Luma = "bt601") -> Tensor:
     if x.shape[1] not in (1, 3):
         raise ValueError(f"luma: needs 1 or 3 channels, got {x.shape[1]} in shape {tuple(x.shape)}")
     if x.shape[1] == 3:
-        weights = x.new_tensor(_WEIGHTS[rule])
+        weights = x.new_tensor(WEIGHTS[rule])
         x = (x * weights.view(3, *[1] * (x.ndim - 2))).sum(1, keepdim=True)
     return to_levels(x) if rule in ("rounded", "matlab") else x
 
@@ -60,7 +60,7 @@ _ROWS = (
     (0.2126729, 0.7151522, 0.0721750),
     (0.0193339, 0.1191920, 0.9503041),
 )
-_XYZ_OF_RGB = tuple(tuple(weight / sum(row) for weight in row) for row in _ROWS)
+XYZ_OF_RGB = tuple(tuple(weight / sum(row) for weight in row) for row in _ROWS)
 
 
 def linear(x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def xyz(x: Tensor) -> Tensor:
     """
     red, green, blue = x.unbind(1)
     # Since the weights sum to 1, this is their sum, without rounding where red = green = blue.
-    return torch.stack([green + r * (red - green) + b * (blue - green) for r, _, b in _XYZ_OF_RGB], 1)
+    return torch.stack([green + r * (red - green) + b * (blue - green) for r, _, b in XYZ_OF_RGB], 1)
 
 
 def lab(x: Tensor) -> Tensor:

@@ -271,6 +271,11 @@ class Features(nn.Module):
             kept = self._run_own(x) if self._names is None else self._run(x)
         return tuple(kept[name] for name in self.layers)
 
+    @property
+    def steps(self) -> list[Step]:
+        """The layers of a known network up to the last one wanted, by name; none of a network of your own."""
+        return [] if self._names is None else list(zip(self._names, self.features, strict=True))
+
     def train(self, mode: bool = True) -> Features:
         """Stay in eval mode: a ruler does not change while something is trained with it."""
         return super().train(False)
@@ -327,8 +332,7 @@ class Features(nn.Module):
 
     def _run(self, x: Tensor) -> dict[str, Tensor]:
         kept = {}
-        assert self._names is not None
-        for name, step in zip(self._names, self.features, strict=True):
+        for name, step in self.steps:
             x = step(x)
             if name in self.layers:
                 kept[name] = x

@@ -60,8 +60,8 @@ def bands(x: Tensor, *, levels: Sequence[int], orientations: int) -> list[Tensor
         low = spectrum
         for dim, side in ((-1, width), (-2, height)):
             low = _lowest(low, dim, halved(side, level - 1))
-        filters = _filters(height, width, level, orientations, x.dtype, x.device)
-        found.append(torch.fft.ifft2(low.unsqueeze(-3) * filters))
+        own = filters(height, width, level, orientations, x.dtype, x.device)
+        found.append(torch.fft.ifft2(low.unsqueeze(-3) * own))
     return found
 
 
@@ -85,7 +85,7 @@ def _lowest(spectrum: Tensor, dim: int, count: int) -> Tensor:
     return torch.cat(parts, dim)
 
 
-def _filters(
+def filters(
     height: int, width: int, level: int, orientations: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """The filters of one level on its own, cropped, spectrum: ``(orientations, h', w')``, complex."""
@@ -94,7 +94,7 @@ def _filters(
 
 # The filters are constants of a compiled graph. This is the mark that torch.compiler.assume_constant_result makes;
 # the decorator itself imports the whole compiler, which would cost every user 1.5 s at start-up.
-setattr(_filters, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
+setattr(filters, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,48 @@
+"""The mixes of MS-SSIM and L1 with `keras.ops`: the formulas of `metrics.zhao`.
+
+Zhao, Gallo, Frosio, Kautz, IEEE TCI 3(1), 2017, doi 10.1109/TCI.2016.2644865, eq. 13 and 14.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from lookalike.conventions import MS_WEIGHTS
+from lookalike.keras import planes, ssim
+from lookalike.metrics import zhao
+from lookalike.ops import window as windows
+
+
+def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
+    """α·(1 − l_M·Π_j cs_j) + (1 − α)·G_σM * |x − y|, ``(n,)`` for a pair ``(n, c, h, w)`` in the unit range."""
+    widest = _radius(metric.sigmas[-1])
+    similarity: Any = 1.0
+    local: Any = None
+    for sigma in metric.sigmas:
+        trim = widest - _radius(sigma) if metric.border == "valid" else 0
+        inner = [slice(trim, side - trim) for side in x.shape[2:]]
+        local = ssim.moments(x[:, :, *inner], y[:, :, *inner], _taps(sigma), metric.border)
+        similarity = similarity * ssim.contrast_structure_of(local, zhao.C2)
+    # The luminance is of the coarsest scale, the last one.
+    similarity = similarity * ssim.luminance_of(local, zhao.C1)
+    error = planes.blur(ops.abs(x - y), _taps(metric.sigmas[-1]), metric.border)
+    error = ops.mean(error, (1, 2, 3)) * (x.shape[1] if isinstance(metric, zhao.ZhaoMixCode) else 1)
+    return metric.alpha * (1 - ops.mean(similarity, (1, 2, 3))) + (1 - metric.alpha) * error
+
+
+def ms_ssim_l1(metric: zhao.MSSSIML1, x: Any, y: Any) -> Any:
+    """α·(1 − MS-SSIM) + (1 − α)·L1 with the dyadic MS-SSIM, ``(n,)``."""
+    means = ssim.means_by_scale(x, y, windows.gaussian(11, 1.5), levels=len(MS_WEIGHTS))
+    similarity = ops.mean(ssim.product(means, MS_WEIGHTS), 1)
+    return metric.alpha * (1 - similarity) + (1 - metric.alpha) * ops.mean(ops.abs(x - y), (1, 2, 3))
+
+
+def _radius(sigma: float) -> int:
+    return math.ceil(3 * sigma)
+
+
+def _taps(sigma: float) -> tuple[float, ...]:
+    return windows.gaussian(2 * _radius(sigma) + 1, float(sigma))

@@ -1,0 +1,437 @@
+"""What `lookalike.keras` promises, on the backend that KERAS_BACKEND names; `test_keras.py` starts it for each."""
+
+import dataclasses
+
+import learned
+import numpy as np
+import pytest
+import torch
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+from keras import ops  # noqa: E402
+
+import lookalike.keras as lk  # noqa: E402
+from lookalike import registry, use_kernels  # noqa: E402
+from lookalike.audit import degenerate, subject_of, texture  # noqa: E402
+from lookalike.conventions import CONVENTIONS  # noqa: E402
+from lookalike.keras.scores import FORMULAS, Score  # noqa: E402
+from lookalike.ops.features import random_state  # noqa: E402
+
+BACKEND = keras.backend.backend()
+VALUE, GRADIENT = 1e-5, 1e-4
+
+CASES = [
+    ("l1", {}, 3, 32),
+    ("l2", {}, 3, 32),
+    ("rmse", {}, 3, 32),
+    ("psnr", {}, 3, 32),
+    ("charbonnier", {}, 3, 32),
+    ("gaussian_l1", {}, 3, 32),
+    ("gaussian_l2", {"sigma": 2.0}, 1, 33),
+    ("ssim", {}, 3, 64),
+    ("ssim", {"exponents": (1.0, 0.5, 2.0)}, 1, 40),
+    ("ssim", {"channel_weights": (0.2, 0.7, 0.1), "border": "symmetric"}, 3, 40),
+    ("ssim_luminance", {}, 3, 40),
+    ("ssim_contrast", {}, 3, 40),
+    ("ssim_structure", {}, 3, 40),
+    ("ms_ssim", {}, 3, 181),
+    ("ms_ssim", {"small": "reduce", "scales": "sum"}, 3, 64),
+    ("zhao_mix", {}, 3, 64),
+    ("zhao_mix", {"border": "valid", "sigmas": (0.5, 1.0, 2.0)}, 1, 40),
+    ("zhao_mix_code", {}, 3, 48),
+    ("ms_ssim_l1", {}, 1, 176),
+    ("cw_ssim", {}, 3, 67),
+    ("cw_ssim", {"pooling": "mean", "colour": "luma", "levels": 2, "K": 0.01}, 3, 48),
+    ("ciede2000", {}, 3, 32),
+    ("contextual_patches", {}, 3, 24),
+    ("contextual_patches", {"spatial_weight": 0.1, "distance": "l2"}, 1, 25),
+    ("contextual_patches", {"distance": "l1", "sampling": "paired", "positions": 60}, 3, 24),
+]
+
+
+def images(channels, side, seed=0):
+    """A reference and an image judged, ``(2, channels, side, side + 3)``."""
+    y = torch.cat([texture(side + 3, channels, seed + 2 * i)[:, :, :side] for i in range(2)])
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(seed))
+    return (0.85 * y + 0.03 + 0.05 * noise).clamp(0, 1), y
+
+
+def last(image):
+    return image.numpy().transpose(0, 2, 3, 1).copy()
+
+
+def value_and_gradient(score, y_true, y_pred, compiled):
+    """Scores ``(n,)`` and the gradient of their sum to ``y_pred``, as NumPy arrays."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        def step(true, pred):
+            with tf.GradientTape() as tape:
+                tape.watch(pred)
+                value = score(true, pred)
+            return value, tape.gradient(value, pred)
+
+        run = tf.function(step) if compiled else step
+        value, gradient = run(tf.constant(y_true), tf.constant(y_pred))
+        return value.numpy(), gradient.numpy()
+    if BACKEND == "jax":
+        import jax
+
+        def total(pred, true):
+            value = score(true, pred)
+            return value.sum(), value
+
+        run = jax.value_and_grad(total, has_aux=True)
+        (_, value), gradient = (jax.jit(run) if compiled else run)(jax.numpy.array(y_pred), jax.numpy.array(y_true))
+        return np.asarray(value), np.asarray(gradient)
+    pred = torch.tensor(y_pred, requires_grad=True)
+    value = score(torch.tensor(y_true), pred)
+    [gradient] = torch.autograd.grad(value.sum(), pred)
+    return value.detach().numpy(), gradient.numpy()
+
+
+def reference(metric, x, y):
+    x = x.clone().requires_grad_()
+    # The meaning, not the kernels: under autograd those of contextual load triton, which cannot share a process
+    # with TensorFlow.
+    with use_kernels():
+        value = metric(x, y)
+        [gradient] = torch.autograd.grad(value.sum(), x)
+    return value.detach().numpy(), last(gradient)
+
+
+def assert_same(found, wanted, name, gradient=GRADIENT):
+    value, slope = found
+    np.testing.assert_allclose(value, wanted[0], rtol=VALUE, atol=VALUE, err_msg=name)
+    difference = np.linalg.norm(slope - wanted[1]) / max(np.linalg.norm(wanted[1]), 1e-30)
+    assert difference <= gradient, f"{name}: gradients differ by {difference:.2e} of their norm"
+
+
+def compiles(test):
+    modes = [False] if BACKEND == "torch" else [False, True]
+    return pytest.mark.parametrize("compiled", modes, ids=["eager", "compiled"][: len(modes)])(test)
+
+
+@compiles
+@pytest.mark.parametrize(("name", "options", "channels", "side"), CASES, ids=lambda value: str(value)[:24])
+def test_the_numbers_are_those_of_pytorch(name, options, channels, side, compiled):
+    if options and BACKEND == "jax" and not compiled:
+        pytest.skip("JAX compiles every operation by itself here, which the default options do already")
+    x, y = images(channels, side)
+    metric = registry.get(name, check="shapes", **options)
+    score = Score(name, options, data_range=1.0, data_format="channels_last")
+    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), name)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("metric_name", ["ssim", "ms_ssim"])
+def test_every_convention(metric_name, name):
+    convention = CONVENTIONS[name]
+    if metric_name == "ms_ssim" and not convention.ms:
+        pytest.skip(f"{name} has no MS-SSIM")
+    # Long enough for automatic down-sampling, odd at every scale.
+    side = (
+        385 if metric_name == "ssim" and convention.downsample != "no" else 179 if metric_name == "ms_ssim" else 37
+    )
+    x, y = images(3, side)
+    x, y = x[:1], y[:1]
+    metric = registry.get(metric_name, check="shapes", convention=name)
+    score = Score(metric_name, {"convention": name}, data_range=1.0, data_format="channels_last")
+    # Where luma is rounded a tie may fall to the other level, on a backend that adds in another order.
+    rounded = convention.levels or convention.luma in ("rounded", "matlab")
+    found, wanted = float(score(last(y), last(x))[0]), float(metric(x, y)[0])
+    assert found == pytest.approx(wanted, abs=1e-4 if rounded else VALUE)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="on this backend it is the formula that runs")
+@pytest.mark.parametrize(("name", "options", "channels", "side"), CASES, ids=lambda value: str(value)[:24])
+def test_the_formulas_hold_on_the_torch_backend_too(name, options, channels, side):
+    x, y = images(channels, side)
+    metric = registry.get(name, check="shapes", **options)
+    pred = x.clone().requires_grad_()
+    value = FORMULAS[name](metric, pred, y)
+    [gradient] = torch.autograd.grad(value.sum(), pred)
+    assert_same((value.detach().numpy(), last(gradient)), reference(metric, x, y), name)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="the kernels are of the torch backend")
+def test_the_torch_backend_uses_the_kernels(monkeypatch):
+    from lookalike.ops import ssim
+
+    [kernel] = ssim.means.kernels
+    x, y = (torch.from_numpy(last(image)) for image in images(3, 64))
+    if kernel.refuses(x, y, (1.0,), c1=1e-4, c2=9e-4):
+        pytest.skip("the kernels are not compiled here")
+    runs = []
+    counting = dataclasses.replace(
+        kernel, run=lambda *args, **options: runs.append(1) or kernel.run(*args, **options)
+    )
+    monkeypatch.setattr(ssim.means, "kernels", (counting,))
+    lk.SSIMLoss()(y, x)
+    assert len(runs) == 1
+
+
+SMALL = [case for case in CASES if case[0] not in ("ms_ssim", "ms_ssim_l1") or "small" in case[1]]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in SMALL}))
+def test_values_and_gradients_are_finite_on_degenerate_images(name):
+    options = {"small": "reduce"} if name == "ms_ssim" else {}
+    score = Score(name, options, data_range=1.0, data_format="channels_last")
+    subject = subject_of(name)
+    if name == "ms_ssim":
+        subject = subject_of(registry.get(name, check="shapes", **options))
+    for case, (x, y) in degenerate(subject).items():
+        # JAX compiles every operation by itself where the whole is not: many times slower here.
+        value, gradient = value_and_gradient(score, last(y), last(x), BACKEND == "jax")
+        assert np.isfinite(value).all(), case
+        assert np.isfinite(gradient).all(), case
+        if case in ("identical", "black", "white", "flat") and "contextual" not in name:
+            assert value == pytest.approx(subject.best, abs=1e-5), case
+
+
+LOSSES = [
+    lk.L1Loss(), lk.L2Loss(data_range=255), lk.RMSELoss(), lk.PSNRLoss(cap_db=60.0),
+    lk.CharbonnierLoss(epsilon=0.01),
+    lk.GaussianL1Loss(sigma=1.0), lk.GaussianL2Loss(), lk.SSIMLoss(win_size=7, K=(0.01, 0.02), name="mine"),
+    lk.SSIMLoss(convention=dataclasses.replace(CONVENTIONS["wang2004"], sigma=1.0), data_range=(-1.0, 1.0)),
+    lk.MSSSIMLoss(small="reduce", weights=(0.5, 0.5)), lk.MixLoss(alpha=0.5, sigmas=(0.5, 1.0)), lk.MixCodeLoss(),
+    lk.MSSSIML1Loss(reduction="sum"), lk.CWSSIMLoss(levels=2), lk.CIEDE2000Loss(data_format="channels_last"),
+    lk.ContextualPatchesLoss(), lk.loss_from("0.84*ssim + 0.16*l1", data_range=255.0, convention="tensorflow"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_a_loss_survives_being_saved(loss):
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert type(again) is type(loss)
+    assert (again.signature(), again.name, again.reduction) == (loss.signature(), loss.name, loss.reduction)
+
+
+def test_losses_are_reduced_and_weighted_by_keras():
+    x, y = (last(image) for image in images(3, 32))
+    each = ops.convert_to_numpy(lk.SSIMLoss(reduction=None)(y, x))
+    assert each.shape == (2,)
+    assert float(lk.SSIMLoss()(y, x)) == pytest.approx(each.mean(), abs=1e-6)
+    assert float(lk.SSIMLoss(reduction="sum")(y, x)) == pytest.approx(each.sum(), abs=1e-6)
+    weighted = lk.SSIMLoss()(y, x, sample_weight=np.array([1.0, 0.0], "float32"))
+    assert float(weighted) == pytest.approx(each[0] / 2, abs=1e-6)
+
+
+def test_metrics_average_over_images_and_batches():
+    x, y = (last(image) for image in images(3, 32))
+    metric = lk.PSNR()
+    metric.update_state(y, x)
+    metric.update_state(y[:1], x[:1])
+    wanted = [
+        float(value)
+        for value in registry.get("psnr")(*(torch.from_numpy(one).permute(0, 3, 1, 2) for one in (x, y)))
+    ]
+    assert float(metric.result()) == pytest.approx((2 * wanted[0] + wanted[1]) / 3, abs=1e-4)
+    metric.reset_state()
+    metric.update_state(y, x, sample_weight=np.array([0.0, 3.0], "float32"))
+    assert float(metric.result()) == pytest.approx(wanted[1], abs=1e-4)
+
+
+def test_the_reference_is_y_true():
+    x, y = images(3, 24)
+    with use_kernels():
+        wanted, swapped = registry.get("contextual_patches")(x, y), registry.get("contextual_patches")(y, x)
+    assert not torch.allclose(wanted, swapped, rtol=1e-3)
+    found = ops.convert_to_numpy(lk.ContextualPatchesLoss(reduction=None)(last(y), last(x)))
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-5)
+
+
+def test_formats_and_ranges_say_the_same():
+    x, y = (last(image) for image in images(3, 32))
+    wanted = float(lk.SSIMLoss()(y, x))
+    first = [one.transpose(0, 3, 1, 2) for one in (y, x)]
+    assert float(lk.SSIMLoss(data_format="channels_first")(*first)) == pytest.approx(wanted, abs=1e-6)
+    assert float(lk.SSIMLoss(data_range=255)(255 * y, 255 * x)) == pytest.approx(wanted, abs=1e-6)
+    assert float(lk.SSIMLoss(data_range=(-1, 1))(2 * y - 1, 2 * x - 1)) == pytest.approx(wanted, abs=1e-6)
+    grey = [np.round(255 * one).astype("uint8") for one in (y, x)]
+    metric = lk.SSIM(data_range=255)
+    metric.update_state(*grey)
+    assert 1 - float(metric.result()) == pytest.approx(wanted, abs=2e-3)
+
+
+def test_half_precision_is_computed_in_single():
+    x, y = (last(image).astype("float16") for image in images(3, 32))
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = float(lk.SSIMLoss()(y, x))
+        metric = lk.SSIM()
+        metric.update_state(ops.convert_to_tensor(y), ops.convert_to_tensor(x))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    single = float(lk.SSIMLoss()(y.astype("float32"), x.astype("float32")))
+    assert half == pytest.approx(single, abs=1e-6)
+    assert 1 - float(metric.result()) == pytest.approx(single, abs=1e-6)
+
+
+def test_an_expression_is_the_one_of_pytorch():
+    from lookalike import loss
+
+    x, y = images(3, 176)
+    expression = "0.84*ms_ssim + 0.16*(l1 + 2*ssim(win_size=7)) - 0.01*psnr"
+    wanted = float(loss(expression)(x, y))
+    assert float(lk.loss_from(expression)(last(y), last(x))) == pytest.approx(wanted, abs=1e-5)
+
+
+def autoencoder(size):
+    return keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu"),
+            keras.layers.Conv2DTranspose(3, 3, strides=2, padding="same", activation="sigmoid"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("loss", [lk.SSIMLoss(), lk.loss_from("0.84*ssim + 0.16*l1")], ids=["ssim", "expression"])
+def test_a_model_learns_and_comes_back(loss, tmp_path):
+    keras.utils.set_random_seed(0)
+    _, y = images(3, 32)
+    y = last(y[..., :32])
+    model = autoencoder(32)
+    model.compile(optimizer=keras.optimizers.Adam(0.02), loss=loss, metrics=[lk.PSNR(), lk.SSIM(), "mae"])
+    history = model.fit(y, y, epochs=15, batch_size=2, verbose=0).history
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["ssim"][-1] > history["ssim"][0]
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    wanted, found = (one.evaluate(y, y, verbose=0, return_dict=True) for one in (model, again))
+    assert found == pytest.approx(wanted, abs=1e-5)
+    assert {"loss", "psnr", "ssim", "mae"} <= set(found)
+
+
+def test_callbacks_know_the_direction():
+    assert (lk.SSIM()._direction, lk.L1()._direction) == ("up", "down")
+
+
+def tensor(*shape):
+    return ops.ones(shape)
+
+
+@pytest.mark.parametrize(
+    ("loss", "true", "pred", "message"),
+    [
+        (lk.SSIMLoss(), (32, 32, 3), (32, 32, 3), "ssim: y_true must be .batch, height, width, channels., got"),
+        (lk.SSIMLoss(), (1, 32, 32, 3), (1, 32, 31, 3), "ssim: y_true and y_pred must have the same shape"),
+        (lk.SSIMLoss(), (1, 8, 32, 3), (1, 8, 32, 3), "ssim: needs images of at least 11 px a side, got 8x32"),
+        (lk.MSSSIMLoss(), (1, 128, 128, 3), (1, 128, 128, 3), "ms_ssim: needs images of at least 161 px"),
+        (lk.CIEDE2000Loss(), (1, 8, 8, 1), (1, 8, 8, 1), "ciede2000: needs 3 channel"),
+        (lk.loss_from("ssim + l1"), (1, 8, 8, 3), (1, 8, 8, 3), "ssim: needs images of at least 11 px"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said(loss, true, pred, message):
+    with pytest.raises(ValueError, match=message):
+        loss(tensor(*true), tensor(*pred))
+
+
+def test_small_images_are_refused_when_the_step_is_built():
+    model = autoencoder(32)
+    model.compile(optimizer="adam", loss=lk.MSSSIMLoss())
+    with pytest.raises(ValueError, match="ms_ssim: needs images of at least 161 px"):
+        model.fit(np.zeros((2, 32, 32, 3), "float32"), np.zeros((2, 32, 32, 3), "float32"), verbose=0)
+
+
+def test_integers_need_their_range():
+    with pytest.raises(ValueError, match=r"ssim: y_true is uint8.*data_range=255"):
+        lk.SSIM().update_state(np.zeros((1, 16, 16, 1), "uint8"), np.zeros((1, 16, 16, 1), "uint8"))
+
+
+def test_options_and_names_are_checked():
+    with pytest.raises(TypeError, match="did you mean 'win_size'"):
+        lk.SSIMLoss(winsize=7)
+    with pytest.raises(ValueError, match="did you mean 'scikit-image'"):
+        lk.SSIMLoss(convention="scikit-imag")
+    with pytest.raises(ValueError, match="data_format must be one of"):
+        lk.SSIMLoss(data_format="channel_last")
+    with pytest.raises(ValueError, match="did you mean 'ms_ssim'"):
+        lk.loss_from("0.84*mss_ssim")
+    with pytest.raises(ValueError, match="dists: not to be had under Keras"):
+        lk.loss_from("dists")
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow builds graphs of unknown sizes")
+def test_unknown_sizes_are_named():
+    import tensorflow as tf
+
+    loss = lk.SSIMLoss()
+    image = tf.ones((1, 32, 32, 3))
+    unknown = tf.function(loss.__call__, input_signature=[tf.TensorSpec((None, None, None, 3))] * 2)
+    with pytest.raises(ValueError, match=r"ssim: height, width and channels must be known when the graph is built"):
+        unknown(image, image)
+    ranks = tf.function(loss.__call__, input_signature=[tf.TensorSpec(None)] * 2)
+    with pytest.raises(ValueError, match="ssim: the rank of y_true is not known"):
+        ranks(image, image)
+    one = tf.function(
+        loss.__call__, input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, 32, 32, 3))]
+    )
+    assert float(one(image, image)) == 0.0
+
+
+@compiles
+@pytest.mark.parametrize("distance", ["l1", "cosine"])
+def test_perceptual_on_weights_from_a_file(distance, compiled, tmp_path):
+    file = learned.untrained("vgg16", tmp_path)
+    options = {"network_file": file, "layers": {"relu1_2": 1.0, "conv2_2": 0.5}, "distance": distance}
+    x, y = images(3, 16)
+    score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
+    metric = registry.get("perceptual", check="shapes", **options)
+    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "perceptual")
+
+
+@compiles
+def test_contextual_on_weights_from_a_file(compiled, tmp_path):
+    file = learned.untrained("alexnet", tmp_path)
+    options = {"features": "alexnet", "network_file": file, "layers": ("relu1", "conv2"), "spatial_weight": 0.1}
+    x, y = images(3, 63)
+    score = Score("contextual", options, data_range=1.0, data_format="channels_last")
+    metric = registry.get("contextual", check="shapes", **options)
+    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "contextual")
+
+
+@pytest.mark.parametrize("network", ["alex", "vgg", "squeeze"])
+def test_lpips_from_our_weights(network):
+    name = f"lpips_{network}"
+    reason = learned.weights.missing(registry.metric_class(name).facts.weights)
+    if reason:
+        pytest.skip(reason)
+    x, y = images(3, 64)
+    score = Score(name, {}, data_range=1.0, data_format="channels_last")
+    metric = registry.get(name, check="shapes")
+    single = reference(metric, x, y)
+    double = reference(metric.double(), x.double(), y.double())
+    # Maxima that are nearly ties make the gradient as uncertain as single precision leaves it, in torch too.
+    own = float(np.linalg.norm(single[1] - double[1]) / np.linalg.norm(double[1]))
+    found = value_and_gradient(score, last(y), last(x), False)
+    assert_same(found, double, name, gradient=max(GRADIENT, 2 * own))
+
+
+def keras_vgg(state):
+    """keras.applications' VGG16 down to block2_conv2, with weights under torchvision's names."""
+    model = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    names = {"block1_conv1": 0, "block1_conv2": 2, "block2_conv1": 5, "block2_conv2": 7}
+    for layer, index in names.items():
+        kernel = state[f"features.{index}.weight"].permute(2, 3, 1, 0).numpy()
+        model.get_layer(layer).set_weights([kernel, state[f"features.{index}.bias"].numpy()])
+    return model
+
+
+def test_a_keras_model_is_a_network_like_ours(tmp_path):
+    model = keras_vgg(random_state("vgg16"))
+    x, y = images(3, 32)
+    x, y = x[..., :32], y[..., :32]
+    ours = registry.get("perceptual", network_file=learned.untrained("vgg16", tmp_path), layers="relu2_2")
+    loss = lk.PerceptualLoss(network=model, layers="block2_conv2", preprocess="torch")
+    assert float(loss(last(y), last(x))) == pytest.approx(float(ours(x, y).mean()), rel=1e-4)
+    contextual = lk.ContextualLoss(features=model, layers=("block2_conv2",), preprocess="caffe")
+    assert np.isfinite(float(contextual(last(y), last(x))))
+    with pytest.raises(ValueError, match=r"network was the model 'vgg16'.*compile=False"):
+        lk.PerceptualLoss.from_config(loss.get_config())
+    with pytest.raises(ValueError, match="say with preprocess="):
+        lk.PerceptualLoss(network=model, layers="block2_conv2")
+    with pytest.raises(ValueError, match="has no layer 'relu2_2'"):
+        lk.PerceptualLoss(network=model, layers="relu2_2", preprocess="caffe")
