@@ -1,4 +1,6 @@
-"""NLPD, IW-SSIM, SR-SIM, DSS, PSNR-HVS(-M) and FLIP against their best peers: ``python -m benchmarks.rack_b``.
+"""NLPD, IW-SSIM, SR-SIM, DSS, PSNR-HVS(-M), FLIP, S-CIELAB and SSIMULACRA 2 against their best peers.
+
+    python -m benchmarks.rack_b
 
 512 x 512 px, one thread, forward and forward + backward to the judged image, calls interleaved, medians.
 """
@@ -32,7 +34,9 @@ def contestants() -> dict[str, tuple[int, dict[str, Score]]]:
     from frame_analytics.flip import flip
     from frame_analytics.nlpd import nlpd
     from frame_analytics.psnrhvs import psnr_hvs, psnr_hvs_m
+    from frame_analytics.scielab import scielab
     from frame_analytics.srsim import srsim
+    from frame_analytics.ssimulacra2 import ssimulacra2
 
     return {
         "nlpd": (1, {"frame-analytics": lambda x, y: nlpd(x, y, data_range=1.0)}),
@@ -42,6 +46,8 @@ def contestants() -> dict[str, tuple[int, dict[str, Score]]]:
         "psnr_hvs": (1, {"frame-analytics": lambda x, y: psnr_hvs(x, y, data_range=1.0)}),
         "psnr_hvs_m": (1, {"frame-analytics": lambda x, y: psnr_hvs_m(x, y, data_range=1.0)}),
         "flip": (3, {"frame-analytics": lambda x, y: flip(x, y, data_range=1.0)}),
+        "s_cielab": (3, {"frame-analytics": lambda x, y: scielab(x, y, data_range=1.0, ppd=60.0)}),
+        "ssimulacra2": (3, {"frame-analytics": lambda x, y: ssimulacra2(y, x, data_range=1.0)}),
     }
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops.window import separable
 
 PIXELS_PER_DEGREE = 3840 * math.pi / 180
 _COLOUR_POWER, _FEATURE_POWER = 0.7, 0.5
@@ -55,11 +56,11 @@ def flip_map(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
     to_xyz = to_xyz / to_xyz.sum(1, keepdim=True)  # relative to white
     opponent = to_xyz.new_tensor([[0, 116, 0], [500, -500, 0], [0, 200, -200]])
     # The offset −16 of Y passes filters that sum to 1 and is taken back after them; it is left out.
-    seen = _mixed(colour.linear(torch.cat([x, y]).clamp(-1, 2)), opponent @ to_xyz)
-    filtered = _mixed(_filtered(seen, ppd), torch.linalg.inv(opponent @ to_xyz)).clamp(0, 1)
-    lab_x, lab_y = _hunt(_mixed(filtered, to_xyz)).chunk(2)
+    seen = colour.mixed(colour.linear(torch.cat([x, y]).clamp(-1, 2)), opponent @ to_xyz)
+    filtered = colour.mixed(_filtered(seen, ppd), torch.linalg.inv(opponent @ to_xyz)).clamp(0, 1)
+    lab_x, lab_y = _hunt(colour.mixed(filtered, to_xyz)).chunk(2)
     distance = _power(_hyab(lab_x - lab_y), _COLOUR_POWER)
-    primaries = _hunt(_mixed(x.new_tensor([[0.0, 1, 0], [0, 0, 1]]).view(2, 3, 1, 1), to_xyz))
+    primaries = _hunt(colour.mixed(x.new_tensor([[0.0, 1, 0], [0, 0, 1]]).view(2, 3, 1, 1), to_xyz))
     most = _hyab(primaries[:1] - primaries[1:]) ** _COLOUR_POWER
     knee = _KNEE * most
     far = _AT_KNEE + (distance - knee) / (most - knee) * (1 - _AT_KNEE)
@@ -72,11 +73,6 @@ def flip_map(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
     # At most 0.71 within the range; beyond it the exponent must stay positive.
     seen_feature = (feature * 0.5**0.5).clamp(max=1)
     return _power(colours, 1 - _power(seen_feature, _FEATURE_POWER))
-
-
-def _mixed(x: Tensor, matrix: Tensor) -> Tensor:
-    """A matrix applied to the channels."""
-    return (matrix.to(x.dtype) @ x.flatten(2)).view_as(x)
 
 
 def _power(x: Tensor, exponent: float | Tensor) -> Tensor:
@@ -110,7 +106,7 @@ def _filtered(seen: Tensor, ppd: float) -> Tensor:
     first, second = (masses / masses.sum()).to(seen.dtype).view(2)
     taps = (taps / sums).to(seen.dtype)
     planes = F.pad(torch.cat([seen, seen[:, 2:]], 1), (radius,) * 4, mode="replicate")
-    luminance, red_green, broad, narrow = _separable(planes, taps, taps).unbind(1)
+    luminance, red_green, broad, narrow = separable(planes, taps, taps).unbind(1)
     return torch.stack([luminance, red_green, broad * first + narrow * second], 1)
 
 
@@ -126,15 +122,8 @@ def _features(luminance: Tensor, ppd: float) -> tuple[Tensor, Tensor]:
     smooth, edge, point = (taps.to(luminance.dtype) for taps in (smooth / smooth.sum(), edge, point))
     planes = F.pad(luminance, (radius,) * 4, mode="replicate").expand(-1, 4, -1, -1)
     across, down = torch.stack([edge, smooth, point, smooth]), torch.stack([smooth, edge, smooth, point])
-    found = _separable(planes, across, down)
+    found = separable(planes, across, down)
     return colour.length(found[:, :1], found[:, 1:2]), colour.length(found[:, 2:3], found[:, 3:])
-
-
-def _separable(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    """Correlate every channel with its own taps, ``(c, taps)``, along either axis, without extension."""
-    x = x.contiguous(memory_format=torch.channels_last)  # on a CPU several times faster
-    x = F.conv2d(x, across[:, None, None, :], groups=x.shape[1])
-    return F.conv2d(x, down[:, None, :, None], groups=x.shape[1])
 
 
 class FLIP(Metric):

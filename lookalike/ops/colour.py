@@ -110,11 +110,30 @@ def lab(x: Tensor) -> Tensor:
     """
     if x.shape[1] != 3:
         raise ValueError(f"lab: needs 3 channels, got {x.shape[1]} in shape {tuple(x.shape)}")
-    relative = xyz(linear(x))
-    curved = relative > (6 / 29) ** 3
-    root = torch.where(curved, relative, 1.0) ** (1 / 3)
-    fx, fy, fz = torch.where(curved, root, relative * (841 / 108) + 4 / 29).unbind(1)
+    return lab_of_xyz(xyz(linear(x)))
+
+
+def lab_of_xyz(x: Tensor) -> Tensor:
+    """CIE L*a*b* of X/Xn, Y/Yn and Z/Zn, ``(n, 3, *spatial)``; values below 0 go along the straight part.
+
+    Example:
+        >>> [round(value, 2) for value in lab_of_xyz(torch.full((1, 3, 1, 1), 0.5)).flatten().tolist()]
+        [76.07, 0.0, 0.0]
+    """
+    curved = x > (6 / 29) ** 3
+    root = torch.where(curved, x, 1.0) ** (1 / 3)
+    fx, fy, fz = torch.where(curved, root, x * (841 / 108) + 4 / 29).unbind(1)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
+
+
+def mixed(x: Tensor, matrix: Tensor) -> Tensor:
+    """A matrix applied to the channels of ``(n, c, *spatial)``.
+
+    Example:
+        >>> mixed(torch.ones(1, 2, 1, 1), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).flatten().tolist()
+        [3.0, 7.0]
+    """
+    return (matrix.to(x.dtype) @ x.flatten(2)).view(len(x), len(matrix), *x.shape[2:])
 
 
 def length(x: Tensor, y: Tensor) -> Tensor:

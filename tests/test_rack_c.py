@@ -1,0 +1,127 @@
+"""S-CIELAB and SSIMULACRA 2 against the reference program and other packages."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from test_author_values import made_pairs, tensor
+
+import lookalike
+from lookalike import audit
+from lookalike.metrics import s_cielab
+from lookalike.metrics.ssimulacra2 import _BLUR
+
+RECORDED = json.loads((Path(__file__).parent / "golden/ssimulacra2.json").read_text(encoding="utf-8"))["values"]
+COLOUR, GREY, RELATIVE = 0.03, 0.11, 2e-4
+
+
+def fed(name, dtype=torch.float64):
+    """Reference and judged image in the unit range."""
+    return [(tensor(image) / 255).to(dtype) for image in made_pairs()[name]]
+
+
+def noise(seed, height=60, width=70):
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_ssimulacra2_is_the_program_s(name):
+    reference, judged = fed(name)
+    tolerance = COLOUR if reference.shape[1] == 3 else GREY
+    found = lookalike.get("ssimulacra2")(judged, reference)
+    assert float(found) == pytest.approx(RECORDED[name], abs=tolerance, rel=RELATIVE)
+    single = lookalike.get("ssimulacra2")(judged.float(), reference.float())
+    assert float(single) == pytest.approx(float(found), abs=2e-3)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    "name", ["sk/chelsea_box5", "sk/camera_lcg", "chelsea_rgb_301x199", "coffee_rgb_33x47", "camera_grey_32x32"]
+)
+def test_ssimulacra2_is_frame_analytics(name):
+    peer = pytest.importorskip("frame_analytics.ssimulacra2")
+    reference, judged = fed(name)
+    wanted = peer.ssimulacra2(reference, judged, data_range=1.0, dtype=torch.float64)
+    assert float(lookalike.get("ssimulacra2")(judged, reference)) == pytest.approx(float(wanted), abs=1e-9)
+
+
+def test_the_blur_keeps_sum_and_variance():
+    at = range(-(len(_BLUR) // 2), len(_BLUR) // 2 + 1)
+    assert math.fsum(_BLUR) == pytest.approx(1, abs=1e-14)
+    assert math.fsum(tap * i * i for i, tap in zip(at, _BLUR, strict=True)) == pytest.approx(1.5**2, abs=1e-13)
+    torch.testing.assert_close(_BLUR, _BLUR[::-1], rtol=0, atol=1e-15)
+
+
+def test_the_exchanged_pair_scores_otherwise():
+    reference, judged = fed("sk/chelsea_box5")
+    wanted = RECORDED["sk/chelsea_box5"]
+    [measured] = lookalike.measure(judged[0], reference[0], ["ssimulacra2"])
+    assert measured.value == pytest.approx(wanted, abs=COLOUR)
+    assert float(lookalike.get("ssimulacra2")(reference, judged)) != pytest.approx(wanted, abs=1)
+
+
+def test_a_grey_image_is_three_equal_channels():
+    y, x = audit.texture(64, 1), audit.texture(64, 1, 1)
+    metric = lookalike.get("ssimulacra2")
+    assert float(metric(x, y)) == float(metric(x.expand(-1, 3, -1, -1), y.expand(-1, 3, -1, -1)))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("spd", [24.0, 40.0])
+def test_s_cielab_is_frame_analytics_away_from_the_border(spd, monkeypatch):
+    """Its Gaussians have full widths at half maximum, a pixel more; it is given ours."""
+    peer = pytest.importorskip("frame_analytics.scielab")
+    given = []
+    for channel in s_cielab._FILTERS:
+        total = sum(weight for weight, _ in channel)
+        given.append([(2 * math.log(2) ** 0.5 * s + 1 / spd, weight / total) for weight, s in channel])
+    monkeypatch.setattr(peer, "SCIELAB_CSF", given)
+    monkeypatch.setattr(peer, "_kernel_cache", {})
+    x, y = noise(0), noise(1)
+    inside = (..., slice(20, -20), slice(20, -20))
+    wanted = peer.scielab(x, y, data_range=1.0, ppd=spd, return_map=True)[inside]
+    found = lookalike.get("s_cielab", spd=spd).map(x, y)[inside]
+    # Its matrix of sRGB and its white point have other last digits.
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("difference", ["cie76", "ciede2000"])
+def test_s_cielab_of_even_colours_is_their_difference(difference):
+    x, y = (noise(seed, 1, 1).expand(1, 3, 40, 50) for seed in (0, 1))
+    metric = lookalike.get("s_cielab", difference=difference)
+    even = lookalike.get("s_cielab", difference=difference, spd=1)
+    assert float(metric(x, y)) == pytest.approx(float(even(x, y)), abs=1e-9)
+    if difference == "ciede2000":
+        assert float(metric(x, y)) == pytest.approx(float(lookalike.get("ciede2000")(x, y)), abs=1e-9)
+
+
+@pytest.mark.parametrize("difference", ["cie76", "ciede2000"])
+def test_s_cielab_sees_less_from_afar(difference):
+    y = 0.25 + 0.5 * noise(0)
+    x = y + 0.2 * (noise(1) - 0.5)
+    near, far = (float(lookalike.get("s_cielab", difference=difference, spd=spd)(x, y)) for spd in (10, 60))
+    assert far < 0.5 * near
+
+
+@pytest.mark.parametrize("option", [{"spd": 0}, {"spd": math.inf}, {"difference": "cie94"}])
+def test_a_wrong_option_is_named(option):
+    with pytest.raises(ValueError, match=f"s_cielab: {next(iter(option))}"):
+        lookalike.get("s_cielab", **option)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("s_cielab", {}), ("s_cielab", {"difference": "ciede2000"}), ("ssimulacra2", {})]
+)
+def test_gradients_are_finite_where_the_formula_has_none(name, options):
+    picked = noise(0).float()
+    grey = torch.full_like(picked, 0.4)
+    metric = lookalike.get(name, **options)
+    for x, y in ((picked, picked), (grey, grey), (grey, picked), (grey * 0, grey * 0), (grey * 0, picked)):
+        x = x.clone().requires_grad_()
+        score = metric(x, y)
+        score.sum().backward()
+        assert torch.isfinite(score).all()
+        assert x.grad is not None
+        assert torch.isfinite(x.grad).all()
