@@ -105,22 +105,23 @@ def _mixture(band: Tensor, rim: int, rounding: Tensor) -> tuple[Tensor, Tensor]:
     n, count, height, width = band.shape
     down, along = height - _BLOCK + 1, width - _BLOCK + 1
     places = [(i, j) for i in range(_BLOCK) for j in range(_BLOCK)]
-    vectors = torch.stack([band[..., i : i + down, j : j + along] for i, j in places], 2).flatten(3)
-    vectors = vectors - vectors.mean(-1, keepdim=True)
-    covariance = vectors @ vectors.mT / vectors.shape[-1]
+    vectors = torch.stack([band[..., i : i + down, j : j + along] for i, j in places], 3)
+    vectors = vectors - vectors.mean((2, 4), keepdim=True)
+    # The least variances of a smooth band need more than float32, which the products of one row still are.
+    covariance = (vectors @ vectors.mT).double().sum(2) / (down * along)
     # The routines below refuse NaN, which the gains will bring into the score.
     covariance = torch.where(covariance.isfinite(), covariance, 0.0)
     power = covariance.detach().diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
     flat = power <= rounding.clamp(min=_LEAST)
     # A little of the identity makes the inverse exist where a vector's parts repeat each other.
-    ridge = torch.where(flat, 1.0, power * (4 * torch.finfo(band.dtype).eps))
-    identity = torch.eye(len(places), dtype=band.dtype, device=band.device)
+    ridge = torch.where(flat, 1.0, power * 1e-12)
+    identity = torch.eye(len(places), dtype=covariance.dtype, device=band.device)
     factor, _ = torch.linalg.cholesky_ex(covariance + ridge * identity)
     whiten = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
     inner = band[..., rim * _BLOCK : height - rim * _BLOCK, rim * _BLOCK : width - rim * _BLOCK]
     blocks = torch.stack([inner[..., i::_BLOCK, j::_BLOCK] for i, j in places], 2)
-    strength = (whiten @ blocks.flatten(3)).square().mean(2).view(n, count, *blocks.shape[3:])
-    variances = torch.linalg.eigvalsh(covariance).clamp(min=0)
+    strength = (whiten.to(band.dtype) @ blocks.flatten(3)).square().mean(2).view(n, count, *blocks.shape[3:])
+    variances = torch.linalg.eigvalsh(covariance).clamp(min=0).to(band.dtype)
     return torch.where(flat, strength * 0.0, strength), torch.where(flat[..., 0], 0.0, variances)[..., None, None]
 
 
