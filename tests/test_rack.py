@@ -96,7 +96,7 @@ def test_vif_says_its_smallest_side(domain, least):
 
 def test_vif_names_the_nearest_domain():
     with pytest.raises(ValueError, match="did you mean 'wavelet'"):
-        vif.VIF(domain="wavelets")
+        lookalike.get("vif", domain="wavelets")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
