@@ -7,6 +7,7 @@ from test_author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder
 from torchvision_schemas import register_torchvision_schemas
 
 import lookalike
+from lookalike.metrics import vif
 from lookalike.ops import colour
 
 FLOAT32 = 2e-5
@@ -20,6 +21,7 @@ ROWS = (
     ("fsim", "colour", "fsim", {"colour": "luma"}, 1e-6),
     ("fsimc", "colour", "fsim", {}, 1e-6),
     ("uqi_8x8", "grey", "uqi", {}, 5e-10),
+    ("vif_wavelet", "grey", "vif", {}, 1e-6),
     # In flat windows of 255 the rounding of the authors' program passes their threshold of 1e-10.
     ("vifp", "grey", "vif", {"domain": "pixel"}, 1e-9),
 )
@@ -29,7 +31,7 @@ PEERS = (
     ("ms_gmsd", "piq:multi_scale_gmsd", 1, {}, 1e-6),
     ("haarpsi", "piq:haarpsi", 1, {}, 1e-6),
     ("mdsi", "piq:mdsi", 3, {}, 1e-5),
-    ("vif", "piq:vif_p", 1, {}, 1e-5),
+    ("vif", "piq:vif_p", 1, {"domain": "pixel"}, 1e-5),
 )
 
 
@@ -77,3 +79,39 @@ def test_parity_with_a_package_on_even_square_sides(row):
     x = (y + 0.1 * torch.from_numpy(generator.standard_normal(y.shape)).float()).clamp(0, 1)
     score = lookalike.get(name, **options)(x, y)
     assert float(score) == pytest.approx(float(peer(x, y)), abs=tolerance)
+
+
+@pytest.mark.parametrize(("domain", "least"), [("wavelet", 65), ("pixel", 41)])
+def test_vif_says_its_smallest_side(domain, least):
+    metric = lookalike.get("vif", domain=domain)
+    y = torch.rand(2, 3, least, least + 1, generator=torch.Generator().manual_seed(0))
+    assert metric.min_side == least
+    assert metric(y, y).tolist() == [1, 1]
+    assert 0 < float(metric(y.flip(1), y)[0]) < 1
+    with pytest.raises(ValueError, match=f"{least} px"):
+        vif.vif(y[..., 1:, :], y[..., 1:, :], domain=domain)
+    with pytest.raises(ValueError, match=f"{least}"):
+        metric(y[..., 1:, :], y[..., 1:, :])
+
+
+def test_vif_names_the_nearest_domain():
+    with pytest.raises(ValueError, match="did you mean 'wavelet'"):
+        lookalike.get("vif", domain="wavelets")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_vif_of_stripes_whose_vectors_repeat_themselves(dtype):
+    """The covariance of a vector of such a band has no inverse."""
+    y = (torch.arange(70) % 4 < 2).to(dtype).expand(1, 1, 70, 70).clone().requires_grad_()
+    x = (0.9 * y.detach() + 0.02).requires_grad_()
+    score = vif.vif(x, y)
+    assert float(score.detach()) == pytest.approx(0.97292, abs=1e-5)
+    for gradient in torch.autograd.grad(score.sum(), (x, y)):
+        assert 0 < float(gradient.abs().max()) < 0.01
+
+
+def test_vif_of_a_reference_with_a_nan_is_nan():
+    y = torch.rand(1, 1, 70, 70, generator=torch.Generator().manual_seed(0))
+    hurt = y.clone()
+    hurt[..., 35, 35] = torch.nan
+    assert bool(vif.vif(y, hurt).isnan())

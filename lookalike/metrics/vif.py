@@ -51,9 +51,10 @@ def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet") -> Tensor:
         ValueError: for another domain, and sides below `smallest_side`.
 
     Example:
-        >>> y = torch.linspace(0, 8, 80).square().cos().add(1).div(2).expand(1, 1, 80, 80)
-        >>> [round(float(vif(y.roll(2, -1), y, domain=domain)), 4) for domain in ("wavelet", "pixel")]
-        [0.0, 0.0]
+        >>> t = torch.linspace(0, 8, 80)
+        >>> y = (t * t[:, None]).cos().add(1).div(2).view(1, 1, 80, 80)
+        >>> [round(float(vif(y.roll(1, -1), y, domain=domain)), 3) for domain in ("wavelet", "pixel")]
+        [0.333, 0.269]
     """
     choice("vif", "domain", domain, _DOMAINS)
     if min(x.shape[-2:]) < smallest_side(domain):
@@ -105,29 +106,32 @@ def _mixture(band: Tensor, rim: int, rounding: Tensor) -> tuple[Tensor, Tensor]:
     n, count, height, width = band.shape
     down, along = height - _BLOCK + 1, width - _BLOCK + 1
     places = [(i, j) for i in range(_BLOCK) for j in range(_BLOCK)]
-    vectors = torch.stack([band[..., i : i + down, j : j + along] for i, j in places], 2).flatten(3)
-    vectors = vectors - vectors.mean(-1, keepdim=True)
-    covariance = vectors @ vectors.mT / vectors.shape[-1]
+    vectors = torch.stack([band[..., i : i + down, j : j + along] for i, j in places], 3)
+    vectors = vectors - vectors.mean((2, 4), keepdim=True)
+    # The least variances of a smooth band need more than float32, which the products of one row still are.
+    covariance = (vectors @ vectors.mT).double().sum(2) / (down * along)
     # The routines below refuse NaN, which the gains will bring into the score.
     covariance = torch.where(covariance.isfinite(), covariance, 0.0)
     power = covariance.detach().diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
     flat = power <= rounding.clamp(min=_LEAST)
-    # A little of the identity makes the inverse exist where a vector's parts repeat each other.
-    ridge = torch.where(flat, 1.0, power * (4 * torch.finfo(band.dtype).eps))
-    identity = torch.eye(len(places), dtype=band.dtype, device=band.device)
+    # As much of the identity as rounding makes: the inverse exists where a vector's parts repeat each other.
+    ridge = torch.where(flat, 1.0, power * max(torch.finfo(band.dtype).eps / 4, 1e-12) + rounding)
+    identity = torch.eye(len(places), dtype=covariance.dtype, device=band.device)
     factor, _ = torch.linalg.cholesky_ex(covariance + ridge * identity)
     whiten = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
     inner = band[..., rim * _BLOCK : height - rim * _BLOCK, rim * _BLOCK : width - rim * _BLOCK]
     blocks = torch.stack([inner[..., i::_BLOCK, j::_BLOCK] for i, j in places], 2)
-    strength = (whiten @ blocks.flatten(3)).square().mean(2).view(n, count, *blocks.shape[3:])
-    variances = torch.linalg.eigvalsh(covariance).clamp(min=0)
+    strength = (whiten.to(band.dtype) @ blocks.flatten(3)).square().mean(2).view(n, count, *blocks.shape[3:])
+    variances = torch.linalg.eigvalsh(covariance).clamp(min=0).to(band.dtype)
     return torch.where(flat, strength * 0.0, strength), torch.where(flat[..., 0], 0.0, variances)[..., None, None]
 
 
 def _channel(y: Tensor, e: Tensor, size: int, rim: int, rounding: Tensor) -> tuple[Tensor, Tensor]:
     """What became of a band around every block: the gain, and the variance that it does not explain."""
     first = rim * _BLOCK + _BLOCK // 2 - size // 2
-    planes = torch.cat([y, e, y * y, e * e, y * e], 1)[..., first : y.shape[-2] - first, first : y.shape[-1] - first]
+    planes = torch.cat([y, e, y * y, e * e, y * e], 1)[
+        ..., first : y.shape[-2] - first, first : y.shape[-1] - first
+    ]
     planes = F.avg_pool2d(F.avg_pool2d(planes, (size, 1), (_BLOCK, 1)), (1, size), (1, _BLOCK))
     mean_y, mean_e, square_y, square_e, product = planes.chunk(5, 1)
     yy = square_y - mean_y * mean_y
