@@ -197,9 +197,11 @@ bakeoff.run(recipe, folder)
 def test_kill_9_during_a_save_leaves_a_loadable_checkpoint(photos: Path, tmp_path: Path) -> None:
     recipe = small("autoencode", photos, losses=("l1",))
     runs.write_json(tmp_path / "asked.json", recipe.as_json())
+    # As many threads as here: sums are made in another order by more of them.
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     done = subprocess.run(
         [sys.executable, "-c", KILLED, tmp_path / "asked.json", tmp_path / "killed"], cwd=ROOT, check=False,
-        capture_output=True,
+        capture_output=True, env=threads,
     )  # fmt: skip
     place = tmp_path / "killed" / "l1/seed0"
     assert done.returncode == -signal.SIGKILL, done.stderr
