@@ -273,14 +273,13 @@ def test_nan_in_nan_out() -> None:
 
 @interpreted
 def test_slopes_are_those_of_the_values() -> None:
-    """Finite differences of the kernel's own values, along one direction."""
+    """Finite differences of the kernel's own values, uphill: there no terms cancel, and float32 says enough."""
     x, y = images(1, 1, 16, 18)
-    direction = torch.randn(x.shape)
     for op in (means, l1_ssim):
         _, gx, _ = with_gradients(op, x, y, torch.ones(()), taps=GAUSS, **CONSTANTS)
-        step = 1e-4 * direction
+        step = 1e-3 * gx.sign()
         after, before = (op(x + sign * step, y, GAUSS, **CONSTANTS).double().sum() for sign in (1, -1))
-        assert float((gx * direction).sum()) == pytest.approx(float(after - before) / 2e-4, rel=2e-2)
+        assert float(gx.abs().sum()) == pytest.approx(float(after - before) / 2e-3, rel=1e-2)
 
 
 @interpreted
