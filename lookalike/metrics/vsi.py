@@ -25,8 +25,14 @@ _C1, _C2, _C3 = 1.27, 386 / 255**2, 130 / 255**2
 _ALPHA, _BETA = 0.40, 0.02
 _SIDE = 256
 _OMEGA, _SIGMA_F, _SIGMA_D, _SIGMA_C = 0.021, 1.34, 145.0, 0.001
-_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
-_WHITE = (0.9642, 1.0, 0.8251)
+_DARK = 0.008856
+_X, _Y, _Z = (0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041)
+# X − Y, Y and Y − Z relative to the white point, of linear light.
+_ROWS = (
+    tuple(x / 0.9642 - y for x, y in zip(_X, _Y, strict=True)),
+    _Y,
+    tuple(y - z / 0.8251 for y, z in zip(_Y, _Z, strict=True)),
+)
 
 
 def vsi(x: Tensor, y: Tensor) -> Tensor:
@@ -94,19 +100,29 @@ def _scaled(planes: Tensor) -> Tensor:
     """Each plane from its least to its most as 0 to 1; 0 where it is flat but for the rounding of L*a*b*."""
     least, most = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)
     flat = most - least <= 4096 * torch.finfo(planes.dtype).eps
-    return torch.where(flat, 0.0, (planes - least) / torch.where(flat, 1.0, most - least))
+    return (planes - least) / torch.where(flat, math.inf, most - least)
 
 
 def _lab(image: Tensor) -> Tensor:
     """L*a*b* with the constants of SDSP's program, whose white point makes greys a little coloured."""
     red, green, blue = colour.linear(image).expand(-1, 3, -1, -1).unbind(1)
-    relative = torch.stack(
-        [(r * red + g * green + b * blue) / white for (r, g, b), white in zip(_XYZ, _WHITE, strict=True)], 1
-    )
-    curved = relative > 0.008856
-    root = torch.where(curved, relative, 1.0) ** (1 / 3)
-    fx, fy, fz = torch.where(curved, root, (903.3 * relative + 16) / 116).unbind(1)
-    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
+    # The coldest colours decide what is salient: a* and b* of greys need more digits than x − y has in float32.
+    warm, cold = red - green, blue - green
+    more, y, less = (sum(row) * green + row[0] * warm + row[2] * cold for row in _ROWS)
+    x, z = y + more, y - less
+    fx, fy, fz = _curve(x), _curve(y), _curve(z)
+    a, b = _apart(more, x, y, fx, fy), _apart(less, y, z, fy, fz)
+    return torch.stack([116 * fy - 16, 500 * a, 200 * b], 1)
+
+
+def _curve(light: Tensor) -> Tensor:
+    return torch.where(light > _DARK, light.clamp_min(_DARK) ** (1 / 3), (903.3 * light + 16) / 116)
+
+
+def _apart(lost: Tensor, a: Tensor, b: Tensor, fa: Tensor, fb: Tensor) -> Tensor:
+    """``fa − fb``, of a − b where both are cube roots."""
+    roots = (a > _DARK) & (b > _DARK)
+    return torch.where(roots, lost / (fa * fa + fa * fb + fb * fb).clamp_min(0.1), fa - fb)
 
 
 def _priors(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:

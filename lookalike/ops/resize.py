@@ -1,15 +1,29 @@
-"""Resizing with a cubic or linear kernel, smoothed where the image shrinks, as MATLAB's ``imresize`` does."""
+"""Resizing with a cubic or linear kernel, smoothed where the image shrinks, as MATLAB's ``imresize`` does.
+
+Along an axis the result is a matrix times the pixels, whose rows hold a few neighbours each: on a CPU it is taken
+in blocks of rows, of which each needs a short stretch of the pixels.
+"""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 Kernel = Literal["cubic", "linear"]
+
+
+class _Axis(NamedTuple):
+    """One axis of a resize; ``turned``: of the way back."""
+
+    side: int
+    wanted: int
+    scale: float
+    kernel: Kernel
+    turned: bool = False
 
 
 def resize(
@@ -32,17 +46,58 @@ def resize(
         [0.0547, 0.9453]
     """
     down, across = (
-        _matrix(side, wanted, scale or wanted / side, kernel, x.dtype, x.device)
+        _Axis(side, wanted, scale or wanted / side, kernel)
         for side, wanted in zip(x.shape[2:], (height, width), strict=True)
     )
-    return down @ x @ across.T
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _Resized.apply(x, down, across)
+    return _matrix(down, x.dtype, x.device) @ x @ _matrix(across, x.dtype, x.device).T
 
 
-def _matrix(
-    side: int, wanted: int, scale: float, kernel: Kernel, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    """The weights of one axis, ``(wanted, side)``."""
-    return _cached(side, wanted, scale, kernel, dtype, device)
+class _Resized(torch.autograd.Function):
+    """A x Bᵀ of banded A and B. So is its gradient, Aᵀ g B, while that of a slice is as large as the image."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, down: _Axis, across: _Axis) -> Tensor:
+        blocks = _blocks(down, x.dtype, x.device)
+        x = torch.cat([weights @ x[..., first:last, :] for weights, first, last in blocks], -2)
+        blocks, shape = _blocks(across, x.dtype, x.device), x.shape[:-1]
+        x = x.flatten(0, -2)
+        return torch.cat([x[:, first:last] @ weights.T for weights, first, last in blocks], -1).unflatten(0, shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, _Axis, _Axis], output: Tensor) -> None:
+        ctx.axes = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        down, across = (axis._replace(turned=not axis.turned) for axis in ctx.axes)
+        return _Resized.apply(upstream, down, across), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        return _Resized.apply(tangent, *ctx.axes)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _blocks(axis: _Axis, dtype: torch.dtype, device: torch.device) -> list[tuple[Tensor, int, int]]:
+    """The matrix of an axis in blocks of rows: the weights, and the first pixel and the one after the last of each."""
+    matrix = _matrix(axis, dtype, device)
+    rows = 16 if len(matrix) < matrix.shape[1] else 32
+    blocks = []
+    for block in matrix.split(rows):
+        seen = block.any(0).nonzero()
+        first, last = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 1)
+        blocks.append((block[:, first:last].contiguous(), first, last))
+    return blocks
+
+
+def _matrix(axis: _Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The weights of an axis, ``(wanted, side)``; ``(side, wanted)`` of the way back."""
+    return _cached(axis, dtype, device)
 
 
 setattr(_matrix, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
@@ -50,9 +105,8 @@ setattr(_matrix, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyrami
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _cached(
-    side: int, wanted: int, scale: float, kernel: Kernel, dtype: torch.dtype, device: torch.device
-) -> Tensor:
+def _cached(axis: _Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
+    side, wanted, scale, kernel, turned = axis
     shrink = min(scale, 1.0)
     reach = (2 if kernel == "cubic" else 1) / shrink
     at = torch.arange(1, wanted + 1, dtype=torch.float64, device="cpu")[:, None]
@@ -63,11 +117,8 @@ def _cached(
     weights = weights / weights.sum(1, keepdim=True)
     place = torch.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
     place = torch.where(place < side, place, 2 * side - 1 - place).long()
-    return (
-        torch.zeros(wanted, side, dtype=torch.float64, device="cpu")
-        .scatter_add_(1, place, weights)
-        .to(device, dtype)
-    )
+    matrix = torch.zeros(wanted, side, dtype=torch.float64, device="cpu").scatter_add_(1, place, weights)
+    return (matrix.T if turned else matrix).to(device, dtype)
 
 
 def _cubic(t: Tensor) -> Tensor:
