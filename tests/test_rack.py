@@ -18,6 +18,7 @@ ROWS = (
     ("haarpsi_gray", "grey", "haarpsi", {}, 5e-10),
     ("haarpsi_color", "colour", "haarpsi", {}, 5e-10),
     ("mdsi", "colour", "mdsi", {}, 5e-10),
+    ("vsi", "colour", "vsi", {}, 5e-10),
     ("fsim", "colour", "fsim", {"colour": "luma"}, 1e-6),
     ("fsimc", "colour", "fsim", {}, 1e-6),
     ("uqi_8x8", "grey", "uqi", {}, 5e-10),

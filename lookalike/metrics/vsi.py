@@ -1,8 +1,15 @@
 """VSI, similarity of saliency, gradients and chrominance, weighted by saliency.
 
 Zhang, Shen, Li: VSI: a visual saliency-induced index for perceptual image quality assessment, IEEE TIP 23(10),
-2014, doi 10.1109/TIP.2014.2346028. The saliency is SDSP, of Zhang, Gu, Li: SDSP: a novel saliency detection method by
-combining simple priors, ICIP 2013, doi 10.1109/ICIP.2013.6738036.
+2014, doi 10.1109/TIP.2014.2346028. The saliency is SDSP, of Zhang, Gu, Li: SDSP: a novel saliency detection method
+by combining simple priors, ICIP 2013, doi 10.1109/ICIP.2013.6738036.
+
+Differs from the paper: nothing where its formula has a value. A colour axis, or a saliency, that is flat but for
+rounding has nothing salient; where nothing is, all pixels count alike (the authors' program gives NaN there).
+Conventions: the authors' program, to 1e-12 in float64: saliency is found on 256 x 256 px, whatever the image's
+shape (MATLAB's smoothed bilinear ``imresize``), and brought back; then images and saliency are reduced to about
+256 px by a box with zeros beyond the border, sides of half a multiple upward (640 px by three). The similarity of
+chrominance can be negative: of its power the real part counts. Greyscale is taken as three equal channels.
 """
 
 from __future__ import annotations
@@ -36,19 +43,22 @@ _ROWS = (
 
 
 def vsi(x: Tensor, y: Tensor) -> Tensor:
-    """Visual saliency-induced index of a pair in the unit range, eq. 11 of Zhang et al. 2014.
+    """Visual saliency-induced index of a pair in the unit range, Zhang et al. 2014.
+
+    The mean of S_VS · S_G^0.4 · S_C^0.02, the similarities of saliency, gradients and chrominance, weighted by the
+    greater saliency of the two images.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 3 px a side.
         y: references, same shape.
 
     Returns:
-        ``(n,)``, 1 for identical images.
+        ``(n,)`` in [0, 1], 1 for identical images.
 
     Example:
         >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 3, 64, 64)
         >>> round(float(vsi(y.roll(2, -1), y)), 4)
-        0.5
+        0.7806
     """
     if not len(x):
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error
@@ -106,7 +116,7 @@ def _scaled(planes: Tensor) -> Tensor:
 def _lab(image: Tensor) -> Tensor:
     """L*a*b* with the constants of SDSP's program, whose white point makes greys a little coloured."""
     red, green, blue = colour.linear(image).expand(-1, 3, -1, -1).unbind(1)
-    # The coldest colours decide what is salient: a* and b* of greys need more digits than x − y has in float32.
+    # The coldest colours decide what is salient: of greys, fx − fy has too few digits for that in float32.
     warm, cold = red - green, blue - green
     more, y, less = (sum(row) * green + row[0] * warm + row[2] * cold for row in _ROWS)
     x, z = y + more, y - less

@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Kernel = Literal["cubic", "linear"]
+Axis = tuple[int, int, float, Kernel]  # pixels, pixels wanted, scale, kernel
 
 
-class _Axis(NamedTuple):
-    """One axis of a resize; ``turned``: of the way back."""
-
-    side: int
-    wanted: int
-    scale: float
-    kernel: Kernel
-    turned: bool = False
-
-
-def resize(
-    x: Tensor, height: int, width: int, scale: float | None = None, kernel: Kernel = "cubic"
-) -> Tensor:
+def resize(x: Tensor, height: int, width: int, scale: float | None = None, kernel: Kernel = "cubic") -> Tensor:
     """Resize every plane of ``(n, c, h, w)``, the image mirrored about the outer edge of its last pixels.
 
     Args:
@@ -45,13 +34,15 @@ def resize(
         >>> [round(value, 4) for value in resize(row, 2, 2)[0, 0, 0].tolist()]
         [0.0547, 0.9453]
     """
+    # A compiled graph may know a side as a symbol only; a range of it has a length, which is a number.
+    sides = [len(range(side)) for side in (*x.shape[2:], height, width)]
     down, across = (
-        _Axis(side, wanted, scale or wanted / side, kernel)
-        for side, wanted in zip(x.shape[2:], (height, width), strict=True)
+        (side, wanted, scale or wanted / side, kernel) for side, wanted in zip(sides[:2], sides[2:], strict=True)
     )
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        return _Resized.apply(x, down, across)
-    return _matrix(down, x.dtype, x.device) @ x @ _matrix(across, x.dtype, x.device).T
+        return _Resized.apply(x, down, across, False)
+    rows, columns = _matrices(down, across, x.dtype, x.device)
+    return rows @ x @ columns.T
 
 
 class _Resized(torch.autograd.Function):
@@ -60,53 +51,52 @@ class _Resized(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, down: _Axis, across: _Axis) -> Tensor:
-        blocks = _blocks(down, x.dtype, x.device)
+    def forward(x: Tensor, down: Axis, across: Axis, turned: bool) -> Tensor:
+        blocks = _blocks(down, turned, x.dtype, x.device)
         x = torch.cat([weights @ x[..., first:last, :] for weights, first, last in blocks], -2)
-        blocks, shape = _blocks(across, x.dtype, x.device), x.shape[:-1]
+        blocks, shape = _blocks(across, turned, x.dtype, x.device), x.shape[:-1]
         x = x.flatten(0, -2)
         return torch.cat([x[:, first:last] @ weights.T for weights, first, last in blocks], -1).unflatten(0, shape)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, _Axis, _Axis], output: Tensor) -> None:
-        ctx.axes = inputs[1:]
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Axis, Axis, bool], output: Tensor) -> None:
+        _, *ctx.axes, ctx.turned = inputs
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        down, across = (axis._replace(turned=not axis.turned) for axis in ctx.axes)
-        return _Resized.apply(upstream, down, across), None, None
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Resized.apply(upstream, *ctx.axes, not ctx.turned), None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        return _Resized.apply(tangent, *ctx.axes)
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Resized.apply(tangent, *ctx.axes, ctx.turned)
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _blocks(axis: _Axis, dtype: torch.dtype, device: torch.device) -> list[tuple[Tensor, int, int]]:
-    """The matrix of an axis in blocks of rows: the weights, and the first pixel and the one after the last of each."""
-    matrix = _matrix(axis, dtype, device)
-    rows = 16 if len(matrix) < matrix.shape[1] else 32
+def _blocks(axis: Axis, turned: bool, dtype: torch.dtype, device: torch.device) -> list[tuple[Tensor, int, int]]:
+    """The matrix of an axis in blocks of rows: the weights, and from which pixel to which each has some."""
+    matrix = _weights(axis, dtype, device)
+    matrix = matrix.T if turned else matrix
     blocks = []
-    for block in matrix.split(rows):
+    for block in matrix.split(16 if len(matrix) < matrix.shape[1] else 32):
         seen = block.any(0).nonzero()
         first, last = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 1)
         blocks.append((block[:, first:last].contiguous(), first, last))
     return blocks
 
 
-def _matrix(axis: _Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The weights of an axis, ``(wanted, side)``; ``(side, wanted)`` of the way back."""
-    return _cached(axis, dtype, device)
+def _matrices(down: Axis, across: Axis, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The weights of both axes, ``(wanted, side)``; a pair, for a graph can hold several of those."""
+    return _weights(down, dtype, device), _weights(across, dtype, device)
 
 
-setattr(_matrix, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+setattr(_matrices, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _cached(axis: _Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
-    side, wanted, scale, kernel, turned = axis
+def _weights(axis: Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
+    side, wanted, scale, kernel = axis
     shrink = min(scale, 1.0)
     reach = (2 if kernel == "cubic" else 1) / shrink
     at = torch.arange(1, wanted + 1, dtype=torch.float64, device="cpu")[:, None]
@@ -118,7 +108,7 @@ def _cached(axis: _Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
     place = torch.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
     place = torch.where(place < side, place, 2 * side - 1 - place).long()
     matrix = torch.zeros(wanted, side, dtype=torch.float64, device="cpu").scatter_add_(1, place, weights)
-    return (matrix.T if turned else matrix).to(device, dtype)
+    return matrix.to(device, dtype)
 
 
 def _cubic(t: Tensor) -> Tensor:
