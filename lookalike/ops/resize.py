@@ -35,10 +35,9 @@ def resize(x: Tensor, height: int, width: int, scale: float | None = None, kerne
         [0.0547, 0.9453]
     """
     # A compiled graph may know a side as a symbol only; a range of it has a length, which is a number.
-    sides = [len(range(side)) for side in (*x.shape[2:], height, width)]
-    down, across = (
-        (side, wanted, scale or wanted / side, kernel) for side, wanted in zip(sides[:2], sides[2:], strict=True)
-    )
+    tall, wide, height, width = (len(range(side)) for side in (*x.shape[2:], height, width))
+    down: Axis = (tall, height, scale or height / tall, kernel)
+    across: Axis = (wide, width, scale or width / wide, kernel)
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         return _Resized.apply(x, down, across, False)
     rows, columns = _matrices(down, across, x.dtype, x.device)
