@@ -51,6 +51,7 @@ ROWS = (
     Row("haarpsi", ("piq:haarpsi", "piqa:HaarPSI")),
     Row("haarpsi", ("piq:haarpsi", "piqa:HaarPSI"), channels=3),
     Row("mdsi", ("piq:mdsi", "piqa:MDSI"), channels=3),
+    Row("vsi", ("piq:vsi", "piqa:VSI", "frame_analytics.vsi:vsi"), channels=3),
     Row("fsim", ("piq:fsim",), extra=(("chromatic", False),)),
     Row("fsim", ("piq:fsim", "piqa:FSIM"), channels=3),
     Row("vif", ("piq:vif_p",), options=(("domain", "pixel"),)),

@@ -5,7 +5,7 @@ doi 10.1109/TIP.2010.2092435.
 
 Differs from the paper: where a mean contrast-structure is negative, its product of powers is complex; see
 ``negative``. Where no place holds information, all count alike. Neither changes the value of a usual pair.
-Conventions: the authors' program, to 1e-12 in float64 and 3e-5 in float32, for sides of any length. It is not
+Conventions: the authors' program, to 1e-12 in float64 and 1e-5 in float32, for sides of any length. It is not
 symmetric: the weights rest on the statistics of the reference. A published value of 0.946804801436296 for TID's
 i01_01_5 belongs to the pair with reference and distorted image exchanged. Luma is taken of colour, not rounded.
 """
@@ -51,11 +51,12 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
         1.0
     """
     rest = torch.cat([colour.luma(x), colour.luma(y)])
-    bands = []
+    bands, grains = [], []
     for _ in MS_WEIGHTS[1:]:
         height, width = rest.shape[2:]
         less = laplacian.reduce(rest, _scaled(math.sqrt(2)), "reflect")
         bands.append(rest - laplacian.expand(less, height, width, _scaled(math.sqrt(0.5)), "reflect"))
+        grains.append((torch.finfo(rest.dtype).eps * rest.detach()).square())
         rest = less
     bands.append(rest)
     means = []
@@ -66,7 +67,7 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
             means.append(similarity.mean((1, 2, 3)))
             continue
         parent = bands[level + 1].chunk(2)[1] if level < len(bands) - 2 else None
-        weights = _information(band_x, band_y, parent)
+        weights = _information(band_x, band_y, parent, *grains[level].chunk(2))
         total = weights.sum((1, 2, 3))
         none = total <= 0
         weighted = (weights * structure).sum((1, 2, 3)) / torch.where(none, 1.0, total)
@@ -79,12 +80,13 @@ def _scaled(factor: float) -> tuple[float, float, float]:
     return outer * factor, inner * factor, middle * factor
 
 
-def _information(x: Tensor, y: Tensor, parent: Tensor | None) -> Tensor:
+def _information(x: Tensor, y: Tensor, parent: Tensor | None, grain_x: Tensor, grain_y: Tensor) -> Tensor:
     """Bits that the two images share with the reference in each window of an SSIM map, eq. 28 of the paper.
 
     Args:
         x, y: a band, ``(n, 1, h, w)``.
         parent: the reference's next band, of half the size.
+        grain_x, grain_y: variance that rounding may leave in a flat place of each band, ``(n, 1, h, w)``.
 
     Returns:
         ``(n, 1, h - 10, w - 10)``.
@@ -96,9 +98,10 @@ def _information(x: Tensor, y: Tensor, parent: Tensor | None) -> Tensor:
     var_x, var_y = (xx - mean_x * mean_x).relu(), (yy - mean_y * mean_y).relu()
     covariance = xy - mean_x * mean_y
     # What the distorted band is of the reference: gain g and additive noise v.
-    lost = (var_x < _NONE) | (var_y < _NONE)
+    flat_x, flat_y = (var < grain[..., 5:-5, 5:-5] + _NONE for var, grain in ((var_x, grain_x), (var_y, grain_y)))
+    lost = flat_x | flat_y
     gain = torch.where(lost, 0.0, covariance / torch.where(lost, 1.0, var_y + _NONE))
-    noise = torch.where(var_x < _NONE, 0.0, (var_x - gain * covariance).relu())
+    noise = torch.where(flat_x, 0.0, (var_x - gain * covariance).relu())
 
     # The neighbourhoods of the reference: 3x3 pixels and the parent's pixel above them.
     down, across = height - 2, width - 2

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops.gradient import SCHARR, energy
 from lookalike.ops.resize import resize
 from lookalike.ops.window import blur, gaussian, shrink
 
@@ -49,8 +50,9 @@ def sr_sim(x: Tensor, y: Tensor) -> Tensor:
     pair = torch.cat([colour.luma(x), colour.luma(y)])
     pair = shrink(pair, max(1, math.floor(min(pair.shape[2:]) / 256 + 0.5)), "zero")
     saliency_x, saliency_y = _saliency(pair).chunk(2)
-    slope_x, slope_y = _slope(pair).chunk(2)
-    similar = _similarity(saliency_x, saliency_y, _C1) * _similarity(slope_x, slope_y, _C2).sqrt()
+    ex, ey = energy(pair, SCHARR).chunk(2)
+    slopes = (2 * colour.root(ex * ey) + _C2) / (ex + ey + _C2)
+    similar = _similarity(saliency_x, saliency_y, _C1) * slopes.sqrt()
     weight = torch.maximum(saliency_x, saliency_y)
     total = weight.sum((1, 2, 3))
     none = total == 0
@@ -80,17 +82,6 @@ def _saliency(image: Tensor) -> Tensor:
     flat = most - least <= most * eps**0.5
     scaled = torch.where(flat, 0.0, (energy - least) / torch.where(flat, 1.0, most - least))
     return resize(scaled, height, width)
-
-
-def _slope(image: Tensor) -> Tensor:
-    """Length of the gradient by Scharr's operator, nothing beyond the border."""
-    height, width = image.shape[2:]
-    padded = F.pad(image, (1, 1, 1, 1))
-    across = padded[..., 2:] - padded[..., :width]
-    down = padded[..., 2:, :] - padded[..., :height, :]
-    across = (across[..., :height, :] + across[..., 2:, :]) * (3 / 16) + across[..., 1:-1, :] * (10 / 16)
-    down = (down[..., :width] + down[..., 2:]) * (3 / 16) + down[..., 1:-1] * (10 / 16)
-    return colour.length(across, down)
 
 
 class SRSIM(Metric):

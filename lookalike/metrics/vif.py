@@ -6,7 +6,7 @@ Differs from the paper: nothing in the wavelet domain but where its formula has 
 without contrast; contrast within the rounding of the pixels counts as none. The pixel domain is the variant of the
 authors' second program: scalar instead of vector Gaussian mixtures, on four scales of the image itself. A reference
 without contrast holds no information; the score is 1.
-Conventions: the authors' programs, to 1e-6 (wavelet) and 1e-9 (pixel) in float64. Wavelet: two orientations of a
+Conventions: the authors' programs, to 1e-6 (wavelet) and 5e-10 (pixel) in float64. Wavelet: two orientations of a
 steerable pyramid of 4 octaves, vectors of 3×3 coefficients, windows of 17, 9, 5 and 3 coefficients from the finest,
 eye noise of variance 0.4 on the scale of 0–255. Pixel: Gaussian windows of 17, 9, 5 and 3 px that fit, sigma a
 fifth, noise of variance 2. Luma is taken of colour.
@@ -166,11 +166,10 @@ def _of_pixels(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         yy = torch.where(flat, 0.0, yy)
         judged = (yy + 2 * ye + ee).clamp(min=0)
         explained = ~flat & (yy + ye > 0)
-        # What of the judged image's variance a gain on the reference does not explain.
-        gain = ye / torch.where(flat, 1.0, yy)
-        biased = _EPSILON * (1 + gain).square()
-        rest = torch.where(explained, (ee - ye * gain).clamp(min=0) + biased, judged)
-        judged = torch.where(explained, judged - biased, judged)
+        # What of the judged image's variance a gain on the reference, 1 more than on the error, does not explain.
+        gain = (ye - _EPSILON) / torch.where(flat, 1.0, yy + _EPSILON)
+        rest = torch.where(explained, (ee + _EPSILON - (ye - _EPSILON) * gain).clamp(min=0), judged)
+        judged = torch.where(explained, judged - _EPSILON * (1 + gain).square(), judged)
         kept = kept + (torch.log1p(judged / _NOISE) - torch.log1p(rest / _NOISE)).sum((1, 2))
         held = held + torch.log1p(yy / _NOISE).sum((1, 2))
     return kept, held

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PREWITT = (1 / 3, 1 / 3)
-SOBEL = (1 / 4, 2 / 4)
 SCHARR = (3 / 16, 10 / 16)
 
 
@@ -18,7 +17,7 @@ def gradient(x: Tensor, operator: tuple[float, float]) -> tuple[Tensor, Tensor]:
 
     Args:
         x: planes, ``(n, c, h, w)``.
-        operator: the smoothing weights of the outer pixels and of the middle one: `PREWITT`, `SOBEL`, `SCHARR`.
+        operator: the smoothing weights of the outer pixels and of the middle one: `PREWITT` or `SCHARR`.
 
     Returns:
         Two of ``(n, c, h, w)``.

@@ -1,21 +1,30 @@
-"""Resizing with the cubic kernel, smoothed where the image shrinks, as MATLAB's ``imresize`` does."""
+"""Resizing with a cubic or linear kernel, smoothed where the image shrinks, as MATLAB's ``imresize`` does.
+
+Along an axis the result is a matrix times the pixels, whose rows hold a few neighbours each: on a CPU it is taken
+in blocks of rows, of which each needs a short stretch of the pixels.
+"""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+Kernel = Literal["cubic", "linear"]
+Axis = tuple[int, int, float, Kernel]  # pixels, pixels wanted, scale, kernel
 
-def resize(x: Tensor, height: int, width: int, scale: float | None = None) -> Tensor:
+
+def resize(x: Tensor, height: int, width: int, scale: float | None = None, kernel: Kernel = "cubic") -> Tensor:
     """Resize every plane of ``(n, c, h, w)``, the image mirrored about the outer edge of its last pixels.
 
     Args:
         x: planes, float32 or float64.
         height, width: of the result.
         scale: by how much, where the sides do not say it exactly: a quarter of 451 px is 113.
+        kernel: ``"cubic"`` or ``"linear"`` (MATLAB's bicubic and bilinear).
 
     Returns:
         ``(n, c, height, width)``.
@@ -25,38 +34,80 @@ def resize(x: Tensor, height: int, width: int, scale: float | None = None) -> Te
         >>> [round(value, 4) for value in resize(row, 2, 2)[0, 0, 0].tolist()]
         [0.0547, 0.9453]
     """
-    down, across = (
-        _matrix(side, wanted, scale or wanted / side, x.dtype, x.device)
-        for side, wanted in zip(x.shape[2:], (height, width), strict=True)
-    )
-    return down @ x @ across.T
+    # A compiled graph may know a side as a symbol only; a range of it has a length, which is a number.
+    tall, wide, height, width = (len(range(side)) for side in (*x.shape[2:], height, width))
+    down: Axis = (tall, height, scale or height / tall, kernel)
+    across: Axis = (wide, width, scale or width / wide, kernel)
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _Resized.apply(x, down, across, False)
+    rows, columns = _matrices(down, across, x.dtype, x.device)
+    return rows @ x @ columns.T
 
 
-def _matrix(side: int, wanted: int, scale: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The weights of one axis, ``(wanted, side)``."""
-    return _cached(side, wanted, scale, dtype, device)
+class _Resized(torch.autograd.Function):
+    """A x Bᵀ of banded A and B. So is its gradient, Aᵀ g B, while that of a slice is as large as the image."""
 
+    generate_vmap_rule = True
 
-setattr(_matrix, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+    @staticmethod
+    def forward(x: Tensor, down: Axis, across: Axis, turned: bool) -> Tensor:
+        blocks = _blocks(down, turned, x.dtype, x.device)
+        x = torch.cat([weights @ x[..., first:last, :] for weights, first, last in blocks], -2)
+        blocks, shape = _blocks(across, turned, x.dtype, x.device), x.shape[:-1]
+        x = x.flatten(0, -2)
+        return torch.cat([x[:, first:last] @ weights.T for weights, first, last in blocks], -1).unflatten(0, shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Axis, Axis, bool], output: Tensor) -> None:
+        _, *ctx.axes, ctx.turned = inputs
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Resized.apply(upstream, *ctx.axes, not ctx.turned), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Resized.apply(tangent, *ctx.axes, ctx.turned)
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _cached(side: int, wanted: int, scale: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _blocks(axis: Axis, turned: bool, dtype: torch.dtype, device: torch.device) -> list[tuple[Tensor, int, int]]:
+    """The matrix of an axis in blocks of rows: the weights, and from which pixel to which each has some."""
+    matrix = _weights(axis, dtype, device)
+    matrix = matrix.T if turned else matrix
+    blocks = []
+    for block in matrix.split(16 if len(matrix) < matrix.shape[1] else 32):
+        seen = block.any(0).nonzero()
+        first, last = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 1)
+        blocks.append((block[:, first:last].contiguous(), first, last))
+    return blocks
+
+
+def _matrices(down: Axis, across: Axis, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The weights of both axes, ``(wanted, side)``; a pair, for a graph can hold several of those."""
+    return _weights(down, dtype, device), _weights(across, dtype, device)
+
+
+setattr(_matrices, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _weights(axis: Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
+    side, wanted, scale, kernel = axis
     shrink = min(scale, 1.0)
-    reach = 2 / shrink
+    reach = (2 if kernel == "cubic" else 1) / shrink
     at = torch.arange(1, wanted + 1, dtype=torch.float64, device="cpu")[:, None]
     centre = at / scale + 0.5 * (1 - 1 / scale)
     pixels = (centre - reach).floor() + torch.arange(math.ceil(2 * reach) + 2, dtype=torch.float64, device="cpu")
-    weights = shrink * _cubic(shrink * (centre - pixels))
+    distance = shrink * (centre - pixels)
+    weights = shrink * (_cubic(distance) if kernel == "cubic" else (1 - distance.abs()).relu())
     weights = weights / weights.sum(1, keepdim=True)
     place = torch.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
     place = torch.where(place < side, place, 2 * side - 1 - place).long()
-    return (
-        torch.zeros(wanted, side, dtype=torch.float64, device="cpu")
-        .scatter_add_(1, place, weights)
-        .to(device, dtype)
-    )
+    matrix = torch.zeros(wanted, side, dtype=torch.float64, device="cpu").scatter_add_(1, place, weights)
+    return matrix.to(device, dtype)
 
 
 def _cubic(t: Tensor) -> Tensor:

@@ -140,9 +140,18 @@ def shrink(x: Tensor, factor: int, border: Border = "symmetric") -> Tensor:
         x = extend(x, factor // 2, 0, border)[(..., *whole)]
     else:
         before = (factor - 1) // 2
-        x = extend(x, before, factor - 1 - before, border)
-    pool = F.avg_pool2d if x.ndim == 4 else F.avg_pool3d
-    return pool(x, factor)
+        after = max(-side % factor for side in x.shape[2:]) - before
+        x = extend(x, before, max(0, after), border)
+    return _boxes(x, factor)
+
+
+def _boxes(x: Tensor, factor: int) -> Tensor:
+    """Means of boxes side by side; what fills none is dropped. On a CPU several times faster than pooling."""
+    for dim in range(2, x.ndim):
+        whole = x.narrow(dim, 0, x.shape[dim] // factor * factor)
+        first, *others = whole.unflatten(dim, (-1, factor)).unbind(dim + 1)
+        x = sum(others, first)
+    return x / factor ** (x.ndim - 2)
 
 
 def halve(x: Tensor, rule: Halving = "symmetric") -> Tensor:
