@@ -8,9 +8,9 @@ import json
 import os
 import re
 import select
-import shlex
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -94,11 +94,11 @@ class Page:
         self._in, from_browser = os.pipe()
         options = (
             "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-            "--disable-sync --no-first-run --hide-scrollbars --remote-debugging-pipe "
-            f"--user-data-dir={shlex.quote(str(folder / 'driven'))} about:blank"
-        )
+            "--disable-sync --no-first-run --hide-scrollbars --remote-debugging-pipe about:blank"
+        ).split()
+        command = [str(CHROMIUM), *options, f"--user-data-dir={folder / 'driven'}"]
         self._process = subprocess.Popen(
-            ["sh", "-c", f"exec {shlex.quote(str(CHROMIUM))} {options} 3<&{to_browser} 4>&{from_browser}"],
+            [sys.executable, "-c", _WITH_PIPES, str(to_browser), str(from_browser), *command],
             pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_browser)
@@ -116,7 +116,11 @@ class Page:
             scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
             self.call("Emulation.setEmulatedMedia", features=[scheme])
             self.call(
-                "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=dots, mobile=False
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=height,
+                deviceScaleFactor=dots,
+                mobile=False,
             )
             self.call("Page.navigate", url=path.resolve().as_uri())
             self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
@@ -175,7 +179,7 @@ class Page:
     def wait(self, condition: str, seconds: float = 30) -> None:
         """Until an expression is true."""
         end = time.monotonic() + seconds
-        while not self.run(condition):
+        while not self.run(f"!!({condition})"):
             assert time.monotonic() < end, f"never came true: {condition}"
             time.sleep(0.02)
 
@@ -185,7 +189,12 @@ class Page:
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
         """A real event: ``moved``, ``pressed``, ``released`` or ``wheel``."""
-        name = {"wheel": "mouseWheel", "moved": "mouseMoved", "pressed": "mousePressed", "released": "mouseReleased"}
+        name = {
+            "wheel": "mouseWheel",
+            "moved": "mouseMoved",
+            "pressed": "mousePressed",
+            "released": "mouseReleased",
+        }
         if kind in ("pressed", "released"):
             more = {"button": "left", "clickCount": 1} | more
         self.call("Input.dispatchMouseEvent", type=name[kind], x=x, y=y, **more)
@@ -221,5 +230,21 @@ class Page:
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
-_KEY_CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+# Chromium reads commands from file 3 and answers to file 4.
+_WITH_PIPES = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 5) for end in sys.argv[1:3]]
+for place, end in enumerate(ends, 3):
+    os.dup2(end, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+_KEY_CODES = {
+    "Tab": 9,
+    "Enter": 13,
+    "Escape": 27,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+}
 _CODES = {name: name for name in _KEY_CODES}

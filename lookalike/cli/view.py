@@ -18,7 +18,9 @@ def view(
     out: Annotated[Path, arg(aliases=["-o"], metavar="FILE.html")] = Path("view.html"),
     metrics: Annotated[
         tuple[str, ...],
-        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: psnr ssim ms_ssim lpips_alex)"),
+        arg(
+            aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: psnr ssim ms_ssim lpips_alex)"
+        ),
     ] = (),
     maps: Annotated[
         tuple[str, ...],

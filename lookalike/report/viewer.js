@@ -33,7 +33,7 @@ const signed = value => value > 0 ? `+${value}` : value < 0 ? `−${-value}` : "
 told.pixel = () => {
   const { spot, kind } = state;
   part("place").textContent = spot ? `x ${spot.x}, y ${spot.y}` : "point at a picture";
-  part("pixel-kind").textContent = kind ? kind.title : "";
+  part("pixel-kind").textContent = kind ? "overlay" : "";
   for (const row of document.querySelectorAll(".pixel tbody tr")) {
     const at = Number(row.dataset.at);
     const [values, difference, overlay] = row.querySelectorAll("td");
@@ -101,8 +101,8 @@ const judge = at => {
   state.judged = at;
   state.swapped = false;
   if (judgedChoices.length) judgedChoices[at - 1].checked = true;
-  for (const cell of document.querySelectorAll(".numbers tr > :nth-child(n + 2)")) {
-    cell.toggleAttribute("aria-current", count > 2 && cell.cellIndex === at && !cell.closest(".why"));
+  for (const heading of document.querySelectorAll(".numbers thead th")) {
+    heading.toggleAttribute("aria-current", count > 2 && heading.cellIndex === at);
   }
   repaint();
 };
@@ -194,6 +194,8 @@ stage.addEventListener("pointerdown", event => {
   held.set(event.pointerId, onStage(event));
   stage.setPointerCapture(event.pointerId);
   divides = event.target.closest("#divider") !== null;
+  pointAt(...onStage(event));
+  repaint();
   if (divides) part("divider").focus({ focusVisible: false });
   stage.classList.toggle("held", !divides);
 });

@@ -79,7 +79,7 @@ def write(view: View, out: str | Path) -> Path:
             "kinds": [_error(view)._asdict(), *(kind._asdict() for kind in view.kinds)],
         },
         store=store,
-        shown=lambda value: f"{value:.6g}",
+        shown=lambda value: f"{value:.5g}",
     )
     runs.write_text(out, text)
     return out

@@ -23,11 +23,11 @@ const canvasOf = (width, height, options) => {
   return [canvas, canvas.getContext("2d", options)];
 };
 
-const levelsOf = async place => {
-  const bitmap = await decode(place), { width, height } = bitmap;
+// The levels of a decoded picture, four bytes a pixel.
+const levelsOf = bitmap => {
+  const { width, height } = bitmap;
   const [, context] = canvasOf(width, height, { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
-  bitmap.close();
   return context.getImageData(0, 0, width, height).data;
 };
 
@@ -57,11 +57,13 @@ const wanted = (key, make) => {
 
 const shownOf = at => wanted(`shown ${at}`, async () => pyramidOf(await decode(view.pictures[at].png)));
 
-// Values of all pixels: levels four bytes a pixel, and of 16 bits their low bytes likewise.
-const valuesOf = at => wanted(`values ${at}`, async () => {
-  const { png, low } = view.pictures[at];
-  return { high: await levelsOf(png), low: low === null ? null : await levelsOf(low) };
-});
+// Values of all pixels: their levels, and of 16 bits the low bytes likewise.
+const valuesOf = at => {
+  const shown = shownOf(at), { low } = view.pictures[at];
+  return shown && wanted(`values ${at}`, async () => ({
+    high: levelsOf(shown[0]), low: low === null ? null : levelsOf(await decode(low)),
+  }));
+};
 
 const valueAt = (values, place) => values.low ? values.high[place] * 256 + values.low[place] : values.high[place];
 
@@ -77,7 +79,7 @@ const stepsOf = (at, kind) => {
   if (kind.name !== "error") {
     const place = view.pictures[at].maps[kind.name];
     return place === undefined ? undefined : wanted(`map ${place}`, async () => {
-      const levels = await levelsOf(place);
+      const levels = levelsOf(await decode(place));
       return { steps: Uint16Array.from({ length: levels.length / 4 }, (_, pixel) => levels[4 * pixel]), most: view.levels };
     });
   }
@@ -123,7 +125,7 @@ const SCALES = {
   "grey, white is alike": ["#ffffff", "#000000"],
   "grey, black is alike": ["#000000", "#ffffff"],
 };
-const CLEAR_UNTIL = 0.25; // of the scale, where the alike is to be seen through
+const CLEAR_UNTIL = 0.5; // of the scale, where the alike is to be seen through
 
 const colourAt = (stops, share) => {
   const place = share * (stops.length - 1), from = Math.min(Math.floor(place), stops.length - 2);

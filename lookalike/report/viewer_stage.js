@@ -27,20 +27,20 @@ const panes = () => {
   switch (state.mode) {
     case "slider": return [{ ...whole, width: state.split * width, at: 0, frame: whole },
       { ...whole, left: state.split * width, width: (1 - state.split) * width, at: state.judged, frame: whole }];
-    case "beside": return tiled([0, state.judged], width, height);
-    case "all": return tiled(view.pictures.map((_, at) => at), width, height);
+    case "beside": return tiled([0, state.judged], width, height, 1.5);
+    case "all": return tiled(view.pictures.map((_, at) => at), width, height, 1);
     default: return [{ ...whole, at: state.swapped ? 0 : state.judged, frame: whole }];
   }
 };
 
-// Tiles in as many columns as show the pictures largest.
-const tiled = (which, width, height) => {
+// Tiles in as many columns as show the pictures largest; more columns unless fewer show them so many times larger.
+const tiled = (which, width, height, times) => {
   const sized = columns => {
     const rows = Math.ceil(which.length / columns);
     return { columns, width: (width - GAP * (columns - 1)) / columns, height: (height - GAP * (rows - 1)) / rows };
   };
   const fits = tile => Math.min(tile.width / view.width, tile.height / view.height);
-  const best = which.map((_, at) => sized(at + 1)).reduce((a, b) => fits(b) > fits(a) + 1e-9 ? b : a);
+  const best = which.map((_, at) => sized(at + 1)).reduce((a, b) => times * fits(b) > fits(a) ? b : a);
   return which.map((at, place) => {
     const frame = {
       left: (place % best.columns) * (best.width + GAP), top: Math.floor(place / best.columns) * (best.height + GAP),
@@ -138,7 +138,8 @@ const paintPane = (pane, number, dots, clip) => {
   }
   if (state.scale >= GRID_FROM) paintGrid(origin, scale, clip);
   if (state.scale >= VALUES_FROM) paintValues(pane.at, origin, scale, clip);
-  if (state.spot && (state.byKey || (number !== state.pane && pane.frame !== panes()[state.pane]?.frame))) paintSpot(origin, scale, dots);
+  const elsewhere = number !== state.pane && state.mode !== "slider";
+  if (state.spot && (state.byKey || elsewhere)) paintSpot(origin, scale, dots);
 };
 
 // A picture or map whose first pixel lies at (left, top) of the pictures: only what is seen, from the half that is
