@@ -95,8 +95,8 @@ class Page:
         options = (
             "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
             "--disable-sync --no-first-run --hide-scrollbars --remote-debugging-pipe about:blank"
-        ).split()
-        command = [str(CHROMIUM), *options, f"--user-data-dir={folder / 'driven'}"]
+        )
+        command = [str(CHROMIUM), *options.split(), f"--user-data-dir={folder / 'driven'}"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _WITH_PIPES, str(to_browser), str(from_browser), *command],
             pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

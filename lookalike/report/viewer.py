@@ -1,4 +1,4 @@
-"""The viewer: pictures laid over, beside and after one another, with maps of where they differ, in one html file."""
+"""The viewer: pictures laid over, beside and after one another, and where they differ, in one html file."""
 
 from __future__ import annotations
 

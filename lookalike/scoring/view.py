@@ -65,34 +65,34 @@ def view(
     if not judged:
         raise ValueError(f"view: {reference} needs something to be compared with: name what is judged after it")
     # What is wrong with a name is said before a picture is read.
-    measured, mapped = _made(metrics, METRICS), _made(maps, MAPS)
+    measured, not_measured = _made(metrics, METRICS)
+    mapped, absent = _made(maps, MAPS)
     paths = [Path(reference), *map(Path, judged)]
     y, *others = [_readable(path, alpha) for path in paths]
     names = labels(paths)
     numbers: dict[str, Number] = {}
     kinds: dict[str, Kind] = {}
-    absent: dict[str, str] = {}
     shown = []
     for path, name, x in zip(paths[1:], names[1:], others, strict=True):
         try:
             batch, reference_batch, carried = images.load_pair(x, y, device=device)
         except ValueError as error:
             raise ValueError(f"view: {path}: {error}") from None
-        for metric_name, metric in measured.items():
-            found = _number(metric_name, metric, x, y, device, may_decline=metrics is None)
-            before = numbers.get(metric_name, found._replace(values=()))
-            numbers[metric_name] = found._replace(values=before.values + found.values)
+        for metric in measured:
+            found = _number(metric, x, y, device, may_decline=metrics is None)
+            before = numbers.get(found.metric, found._replace(values=()))
+            numbers[found.metric] = found._replace(values=before.values + found.values)
         pair = images.pair(batch, reference_batch, who="view", data_range=carried)
         maps_of: dict[str, bytes] = {}
-        for map_name, metric in mapped.items():
+        for metric in mapped:
             try:
-                kinds[map_name], levels = _map(metric, *pair, carried)
+                kind, levels = _map(metric, *pair, carried)
             except ValueError as error:
                 if maps is not None:
                     raise
-                absent[map_name] = str(error)
+                absent[metric.facts.name] = str(error)
             else:
-                maps_of[map_name] = runs.as_png(levels)
+                kinds[kind.name], maps_of[kind.name] = kind, runs.as_png(levels)
         shown.append(_picture(name, x, maps_of))
     return View(
         width=y.shape[1],
@@ -103,7 +103,10 @@ def view(
         judged=tuple(shown),
         kinds=tuple(kinds.values()),
         absent=absent,
-        numbers=tuple(numbers.values()),
+        numbers=(
+            *numbers.values(),
+            *(_none(name, len(judged), reason) for name, reason in not_measured.items()),
+        ),
     )
 
 
@@ -124,17 +127,16 @@ def labels(paths: Sequence[Path]) -> list[str]:
     return [tables.as_text(name) for name in names]
 
 
-def _made(asked: Sequence[str] | None, default: Sequence[str]) -> Mapping[str, Metric | str]:
-    """Metrics by name; of those that nobody asked for, why one cannot be had without a download."""
-    made: dict[str, Metric | str] = {}
-    for name in dict.fromkeys(default if asked is None else asked):
-        facts = registry.metric_class(name).facts
-        lacking = weights.missing(facts.weights) if asked is None and facts.weights else ""
-        if lacking:
-            made[facts.name] = f"{facts.name}: {lacking}; lookalike weights fetch {facts.weights} brings them"
+def _made(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[list[Metric], dict[str, str]]:
+    """Metrics, and of those that nobody asked for which cannot be had without a download, with the reason."""
+    made, lacking = [], {}
+    for name in dict.fromkeys(registry.metric_class(name).facts.name for name in asked or default):
+        needed = registry.metric_class(name).facts.weights
+        if asked is None and needed and not weights.present(needed):
+            lacking[name] = f"{name}: {weights.missing(needed)}; lookalike weights fetch {needed} brings them"
         else:
-            made[facts.name] = registry.get(name, check="shapes")
-    return made
+            made.append(registry.get(name, check="shapes"))
+    return made, lacking
 
 
 def _readable(path: Path, alpha: str | None) -> Pixels:
@@ -149,33 +151,31 @@ def _readable(path: Path, alpha: str | None) -> Pixels:
     return pixels
 
 
-def _number(
-    name: str, metric: Metric | str, x: Pixels, y: Pixels, device: str | None, *, may_decline: bool
-) -> Number:
+def _number(metric: Metric, x: Pixels, y: Pixels, device: str | None, *, may_decline: bool) -> Number:
     """The number of one picture, or why it has none."""
-    facts = registry.metric_class(name).facts
-    empty = Number(name, facts.better, facts.unit, "", (None,), "")
-    if isinstance(metric, str):
-        return empty._replace(reason=metric)
     try:
-        [found] = measure(x, y, metric, device=device)
+        [found] = measure(x, y, metric.to(device), device=device)
     except ValueError as error:
         if not may_decline:
             raise
-        return empty._replace(reason=str(error))
-    return empty._replace(values=(found.value,), signature=found.signature)
+        return _none(metric.facts.name, 1, str(error))
+    facts = metric.facts
+    return Number(facts.name, facts.better, facts.unit, found.signature, (found.value,), "")
 
 
-def _map(metric: Metric | str, x: Tensor, y: Tensor, carried: DataRange) -> tuple[Kind, NDArray[np.uint8]]:
+def _none(name: str, count: int, reason: str) -> Number:
+    facts = registry.metric_class(name).facts
+    return Number(name, facts.better, facts.unit, "", (None,) * count, reason)
+
+
+def _map(metric: Metric, x: Tensor, y: Tensor, carried: DataRange) -> tuple[Kind, NDArray[np.uint8]]:
     """What a map's levels mean, and the levels ``(h', w')``: the mean over channels on a fixed scale.
 
     Args:
-        metric: in the unit range, or why there is none.
+        metric: in the unit range.
         x, y: one checked pair ``(1, c, h, w)`` in the unit range.
         carried: the range of the pictures, for the signature.
     """
-    if isinstance(metric, str):
-        raise ValueError(metric)
     facts = metric.facts
     similar = facts.better == "higher"
     low, high = (-1.0, 1.0) if similar else (0.0, facts.range[1] if math.isfinite(facts.range[1]) else 1.0)
@@ -204,7 +204,7 @@ def _map(metric: Metric | str, x: Tensor, y: Tensor, carried: DataRange) -> tupl
 
 
 def _strips(metric: Metric, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """A pair in strips, whose maps one below the other are the map of the whole, where a metric looks at windows."""
+    """A pair in strips whose maps, one below the other, are SSIM's map of the whole; for other metrics the whole."""
     if not isinstance(metric, SSIM):
         return [(x, y)]
     overlap = metric.convention.win_size - 1
@@ -217,7 +217,7 @@ def _levels(values: Tensor, low: float, high: float) -> Tensor:
 
 
 def _picture(name: str, pixels: Pixels, maps: Mapping[str, bytes]) -> Picture:
-    if pixels.dtype == np.uint8:
-        return Picture(name, runs.as_png(pixels), None, maps)
-    high, low = (part.astype(np.uint8) for part in (pixels >> 8, pixels & 255))
-    return Picture(name, runs.as_png(high), runs.as_png(low), maps)
+    deep = pixels.dtype == np.uint16
+    high = (pixels >> 8 if deep else pixels).astype(np.uint8, copy=False)
+    low = runs.as_png((pixels & 255).astype(np.uint8)) if deep else None
+    return Picture(name, runs.as_png(high), low, maps)
