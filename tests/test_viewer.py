@@ -139,7 +139,8 @@ def test_maps_in_strips_are_the_map_of_the_whole(height: int):
     generator = torch.Generator().manual_seed(0)
     x, y = torch.rand(2, 1, 3, height, 20, generator=generator)
     metric = get("ssim_structure")
-    parts = [metric.map(*strip) for strip in scoring._strips(metric, x, y)]
+    parts = list(scoring._Reference(metric, y, 1.0)._maps(x))
+    assert len(parts) == -(-(height - 10) // scoring._STRIP)
     torch.testing.assert_close(torch.cat(parts, 2), metric.map(x, y), atol=2e-4, rtol=0)
 
 
@@ -403,11 +404,11 @@ def test_overlays_lie_in_register(files: list[Path], made: Path, tmp_path: Path)
         page.key("o")
         page.wait("coloured.get(2)?.key.includes('ssim')")
         page.mouse("moved", *place)
-        assert float(cells(page, 2)[2]) == pytest.approx(true[55, 95], abs=1.01 / LEVELS)
+        assert float(cells(page, 2)[2]) == pytest.approx(true[55, 95], abs=1.2 / LEVELS)
         page.mouse("moved", *at_pixel(page, 4, 60))
         assert cells(page, 2)[2] == "edge"
         page.mouse("moved", *at_pixel(page, 5, 60))
-        assert float(cells(page, 2)[2]) == pytest.approx(true[55, 0], abs=1.01 / LEVELS)
+        assert float(cells(page, 2)[2]) == pytest.approx(true[55, 0], abs=1.2 / LEVELS)
         # Opaque and not clear, the map covers all but its edge, in the colour of the legend for 1.
         page.run("setScheme({ clear: false }), setOpacity(100)")
         covered = canvas(page)

@@ -28,6 +28,9 @@ const told = () => {
 };
 
 const short = value => String(Number(value.toPrecision(4)));
+// A value of a map in as many decimals as its steps have.
+const stepped = (value, kind) => kind.name === "error"
+  ? short(value) : value.toFixed(Math.ceil(-Math.log10((kind.high - kind.low) / view.levels)));
 const signed = value => value > 0 ? `+${value}` : value < 0 ? `−${-value}` : "0";
 
 told.pixel = () => {
@@ -44,7 +47,7 @@ told.pixel = () => {
     row.querySelector(".chip").style.background = pixel
       ? `rgb(${[0, 1, 2].map(channel => pixel[Math.min(channel, pixel.length - 1)] >> (deep ? 8 : 0)).join(" ")})` : "";
     const value = spot && kind && at && trustworthy ? mapAt(at, kind, spot.x, spot.y) : undefined;
-    overlay.textContent = value === undefined ? "" : value === null ? "edge" : short(value);
+    overlay.textContent = value === undefined ? "" : value === null ? "edge" : stepped(value, kind);
   }
 };
 
@@ -134,13 +137,18 @@ const setKind = name => {
 const setScheme = change => {
   Object.assign(state.scheme, change);
   const { kind, scheme } = state;
-  part("colours").style.background = `linear-gradient(to right, ${SCALES[scheme.scale].join(", ")})`;
+  const stops = [...Array(33).keys()].map(step => {
+    const [red, green, blue, cover] = colourAt(step / 32, scheme);
+    return `rgb(${red} ${green} ${blue} / ${cover})`;
+  });
+  part("colours").style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   part("ticks").replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map(share => {
     const made = document.createElement("span");
     made.textContent = short(kind.alike + share * (scheme.far - kind.alike));
     return made;
   }));
-  part("meaning").textContent = `left: alike; the right end also stands for all that lies beyond${kind.signature ? "" : `, of 0 to ${kind.high}`}`;
+  const unit = kind.name === "error" ? `, in levels of 0 to ${kind.high}` : "";
+  part("meaning").textContent = `Left: alike. Right: ${short(scheme.far)} and beyond${unit}.`;
   repaint();
 };
 const nextKind = step => {

@@ -127,20 +127,22 @@ const SCALES = {
 };
 const CLEAR_UNTIL = 0.5; // of the scale, where the alike is to be seen through
 
-const colourAt = (stops, share) => {
+// Red, green and blue up to 255 and how much is covered up to 1, of a share of the way.
+const colourAt = (share, { scale, clear }) => {
+  const stops = SCALES[scale];
   const place = share * (stops.length - 1), from = Math.min(Math.floor(place), stops.length - 2);
   const parts = [1, 3, 5].map(start => [from, from + 1].map(stop => parseInt(stops[stop].slice(start, start + 2), 16)));
-  return parts.map(([low, high]) => Math.round(low + (high - low) * (place - from)));
+  const cover = clear ? Math.min(1, share / CLEAR_UNTIL) : 1;
+  return [...parts.map(([low, high]) => Math.round(low + (high - low) * (place - from))), cover];
 };
 
 // A map in colours, as a pyramid.
-const colouredOf = (map, kind, { scale, far, clear }) => {
+const colouredOf = (map, kind, scheme) => {
   const colours = new Uint32Array(map.most + 1);
   for (let step = 0; step <= map.most; step++) {
     const value = kind.low + (kind.high - kind.low) * step / map.most;
-    const share = Math.min(1, Math.max(0, (value - kind.alike) / (far - kind.alike)));
-    const [red, green, blue] = colourAt(SCALES[scale], share);
-    const cover = clear ? Math.min(1, share / CLEAR_UNTIL) : 1;
+    const share = Math.min(1, Math.max(0, (value - kind.alike) / (scheme.far - kind.alike)));
+    const [red, green, blue, cover] = colourAt(share, scheme);
     colours[step] = (Math.round(255 * cover) << 24 | blue << 16 | green << 8 | red) >>> 0;
   }
   const [canvas, context] = canvasOf(kind.width, kind.height);

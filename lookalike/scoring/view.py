@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,8 @@ from torch import Tensor
 
 from lookalike import images, registry, runs, tables, weights
 from lookalike.images import DataRange
-from lookalike.metric import Metric
+from lookalike.metric import Metric, Prepared
 from lookalike.metrics.ssim import SSIM
-from lookalike.scoring.pair import measure
 from lookalike.views import LEVELS, Kind, Number, Picture, View
 
 METRICS = ("psnr", "ssim", "ms_ssim", "lpips_alex")
@@ -65,35 +65,39 @@ def view(
     if not judged:
         raise ValueError(f"view: {reference} needs something to be compared with: name what is judged after it")
     # What is wrong with a name is said before a picture is read.
-    measured, not_measured = _made(metrics, METRICS)
-    mapped, absent = _made(maps, MAPS)
+    measured, not_measured = _obtainable(metrics, METRICS)
+    mapped, absent = _obtainable(maps, MAPS)
+    made = {name: registry.get(name, check="shapes") for name in (*measured, *mapped)}
     paths = [Path(reference), *map(Path, judged)]
     y, *others = [_readable(path, alpha) for path in paths]
-    names = labels(paths)
-    numbers: dict[str, Number] = {}
+    y_unit, carried = _unit(paths[0], y, y, device)
+    references = {name: _Reference(metric.to(y_unit.device), y_unit, carried) for name, metric in made.items()}
+
+    numbers: dict[str, list[Number]] = {name: [] for name in measured}
     kinds: dict[str, Kind] = {}
     shown = []
-    for path, name, x in zip(paths[1:], names[1:], others, strict=True):
-        try:
-            batch, reference_batch, carried = images.load_pair(x, y, device=device)
-        except ValueError as error:
-            raise ValueError(f"view: {path}: {error}") from None
-        for metric in measured:
-            found = _number(metric, x, y, device, may_decline=metrics is None)
-            before = numbers.get(found.metric, found._replace(values=()))
-            numbers[found.metric] = found._replace(values=before.values + found.values)
-        pair = images.pair(batch, reference_batch, who="view", data_range=carried)
-        maps_of: dict[str, bytes] = {}
-        for metric in mapped:
+    names = labels(paths)
+    for path, label, x in zip(paths[1:], names[1:], others, strict=True):
+        x_unit, _ = _unit(path, x, y, device)
+        for name in measured:
             try:
-                kind, levels = _map(metric, *pair, carried)
+                numbers[name].append(references[name].number(x_unit))
+            except ValueError as error:
+                if metrics is not None:
+                    raise
+                numbers[name].append(_none(name, str(error)))
+        maps_of: dict[str, bytes] = {}
+        for name in mapped:
+            try:
+                kinds[name], levels = references[name].map(x_unit)
             except ValueError as error:
                 if maps is not None:
                     raise
-                absent[metric.facts.name] = str(error)
+                absent[name] = str(error)
             else:
-                kinds[kind.name], maps_of[kind.name] = kind, runs.as_png(levels)
-        shown.append(_picture(name, x, maps_of))
+                maps_of[name] = runs.as_png(levels)
+        shown.append(_picture(label, x, maps_of))
+    numbers |= {name: [_none(name, reason)] * len(judged) for name, reason in not_measured.items()}
     return View(
         width=y.shape[1],
         height=y.shape[0],
@@ -103,10 +107,7 @@ def view(
         judged=tuple(shown),
         kinds=tuple(kinds.values()),
         absent=absent,
-        numbers=(
-            *numbers.values(),
-            *(_none(name, len(judged), reason) for name, reason in not_measured.items()),
-        ),
+        numbers=tuple(row[0]._replace(values=tuple(one.values[0] for one in row)) for row in numbers.values()),
     )
 
 
@@ -127,16 +128,16 @@ def labels(paths: Sequence[Path]) -> list[str]:
     return [tables.as_text(name) for name in names]
 
 
-def _made(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[list[Metric], dict[str, str]]:
-    """Metrics, and of those that nobody asked for which cannot be had without a download, with the reason."""
-    made, lacking = [], {}
+def _obtainable(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Metrics by their first names, and why those cannot be had that nobody asked for and only a download brings."""
+    there, lacking = [], {}
     for name in dict.fromkeys(registry.metric_class(name).facts.name for name in asked or default):
         needed = registry.metric_class(name).facts.weights
         if asked is None and needed and not weights.present(needed):
             lacking[name] = f"{name}: {weights.missing(needed)}; lookalike weights fetch {needed} brings them"
         else:
-            made.append(registry.get(name, check="shapes"))
-    return made, lacking
+            there.append(name)
+    return there, lacking
 
 
 def _readable(path: Path, alpha: str | None) -> Pixels:
@@ -151,46 +152,52 @@ def _readable(path: Path, alpha: str | None) -> Pixels:
     return pixels
 
 
-def _number(metric: Metric, x: Pixels, y: Pixels, device: str | None, *, may_decline: bool) -> Number:
-    """The number of one picture, or why it has none."""
+def _unit(path: Path, x: Pixels, y: Pixels, device: str | None) -> tuple[Tensor, DataRange]:
+    """A judged picture as a batch in the unit range, and the range it carried, once it fits its reference."""
     try:
-        [found] = measure(x, y, metric.to(device), device=device)
+        batch, reference, carried = images.load_pair(x, y, device=device)
     except ValueError as error:
-        if not may_decline:
-            raise
-        return _none(metric.facts.name, 1, str(error))
-    facts = metric.facts
-    return Number(facts.name, facts.better, facts.unit, found.signature, (found.value,), "")
+        raise ValueError(f"view: {path}: {error}") from None
+    return images.pair(batch, reference, who="view", data_range=carried)[0], carried
 
 
-def _none(name: str, count: int, reason: str) -> Number:
-    facts = registry.metric_class(name).facts
-    return Number(name, facts.better, facts.unit, "", (None,) * count, reason)
-
-
-def _map(metric: Metric, x: Tensor, y: Tensor, carried: DataRange) -> tuple[Kind, NDArray[np.uint8]]:
-    """What a map's levels mean, and the levels ``(h', w')``: the mean over channels on a fixed scale.
+class _Reference:
+    """One metric and the reference, of which a network sees no more than one pass.
 
     Args:
         metric: in the unit range.
-        x, y: one checked pair ``(1, c, h, w)`` in the unit range.
+        y: ``(1, c, h, w)`` in the unit range.
         carried: the range of the pictures, for the signature.
     """
-    facts = metric.facts
-    similar = facts.better == "higher"
-    low, high = (-1.0, 1.0) if similar else (0.0, facts.range[1] if math.isfinite(facts.range[1]) else 1.0)
-    metric = metric.to(x.device)
-    with torch.no_grad():
-        parts = [_levels(metric.map(*strip)[0].mean(0), low, high) for strip in _strips(metric, x, y)]
-    levels = torch.cat(parts).cpu().numpy()
-    (rows, columns), (height, width) = levels.shape, x.shape[2:]
-    if (height - rows) % 2 or (width - columns) % 2:
-        raise ValueError(f"{facts.name}: its map of {columns}x{rows} px cannot be laid over {width}x{height} px")
-    return (
-        Kind(
+
+    def __init__(self, metric: Metric, y: Tensor, carried: DataRange) -> None:
+        self.metric, self.y, self.carried = metric, y, carried
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        return self.metric.prepare(self.y)
+
+    def number(self, x: Tensor) -> Number:
+        """The score of a picture."""
+        facts = self.metric.facts
+        with torch.no_grad():
+            value = float(self.prepared(x))
+        return Number(facts.name, facts.better, facts.unit, self.metric.signature(self.carried), (value,), "")
+
+    def map(self, x: Tensor) -> tuple[Kind, NDArray[np.uint8]]:
+        """What a map's levels mean, and the levels ``(h', w')``: the mean over channels on a fixed scale."""
+        facts = self.metric.facts
+        similar = facts.better == "higher"
+        low, high = (-1.0, 1.0) if similar else (0.0, facts.range[1] if math.isfinite(facts.range[1]) else 1.0)
+        with torch.no_grad():
+            levels = torch.cat([_levels(part[0].mean(0), low, high) for part in self._maps(x)]).cpu().numpy()
+        (rows, columns), (height, width) = levels.shape, x.shape[2:]
+        if (height - rows) % 2 or (width - columns) % 2:
+            raise ValueError(f"{facts.name}: a map of {columns}x{rows} px has no place on {width}x{height} px")
+        kind = Kind(
             name=facts.name,
             title=facts.title,
-            signature=metric.signature(carried),
+            signature=self.metric.signature(self.carried),
             low=low,
             high=high,
             alike=high if similar else low,
@@ -198,18 +205,23 @@ def _map(metric: Metric, x: Tensor, y: Tensor, carried: DataRange) -> tuple[Kind
             top=(height - rows) // 2,
             width=columns,
             height=rows,
-        ),
-        levels,
-    )
+        )
+        return kind, levels
+
+    def _maps(self, x: Tensor) -> Iterator[Tensor]:
+        """The map, of windows in strips: one below the other they are the map of the whole."""
+        if not isinstance(self.metric, SSIM):
+            yield self.prepared.map(x)
+            return
+        overlap = self.metric.convention.win_size - 1
+        for top in range(0, max(x.shape[2] - overlap, 1), _STRIP):
+            rows = slice(top, top + _STRIP + overlap)
+            yield self.metric.map(x[:, :, rows], self.y[:, :, rows])
 
 
-def _strips(metric: Metric, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """A pair in strips whose maps, one below the other, are SSIM's map of the whole; for other metrics the whole."""
-    if not isinstance(metric, SSIM):
-        return [(x, y)]
-    overlap = metric.convention.win_size - 1
-    tops = range(0, max(x.shape[2] - overlap, 1), _STRIP)
-    return [(x[:, :, top : top + _STRIP + overlap], y[:, :, top : top + _STRIP + overlap]) for top in tops]
+def _none(name: str, reason: str) -> Number:
+    facts = registry.metric_class(name).facts
+    return Number(name, facts.better, facts.unit, "", (None,), reason)
 
 
 def _levels(values: Tensor, low: float, high: float) -> Tensor:
