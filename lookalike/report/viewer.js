@@ -24,28 +24,30 @@ const told = () => {
   part("divider").style.left = `${100 * state.split}%`;
   part("divider").setAttribute("aria-valuenow", Math.round(100 * state.split));
   named();
-  told.pixel();
+  pointed();
 };
 
-const short = value => String(Number(value.toPrecision(4)));
+const short = value => String(Number(value.toPrecision(5)));
 // A value of a map in as many decimals as its steps have.
 const stepped = (value, kind) => kind.name === "error"
   ? short(value) : value.toFixed(Math.ceil(-Math.log10((kind.high - kind.low) / view.levels)));
 const signed = value => value > 0 ? `+${value}` : value < 0 ? `−${-value}` : "0";
 
-told.pixel = () => {
+// The values of the pixel that is pointed at.
+const pointed = () => {
   const { spot, kind } = state;
   part("place").textContent = spot ? `x ${spot.x}, y ${spot.y}` : "point at a picture";
   part("pixel-kind").textContent = kind ? "overlay" : "";
+  const listed = numbers => numbers.join(deep ? "\n" : " ");
   for (const row of document.querySelectorAll(".pixel tbody tr")) {
     const at = Number(row.dataset.at);
     const [values, difference, overlay] = row.querySelectorAll("td");
     const pixel = spot && trustworthy ? pixelAt(at, spot.x, spot.y) : null;
     const reference = spot && trustworthy && at ? pixelAt(0, spot.x, spot.y) : null;
-    values.textContent = pixel ? pixel.join(" ") : "";
-    difference.textContent = pixel && reference ? pixel.map((value, channel) => signed(value - reference[channel])).join(" ") : "";
-    row.querySelector(".chip").style.background = pixel
-      ? `rgb(${[0, 1, 2].map(channel => pixel[Math.min(channel, pixel.length - 1)] >> (deep ? 8 : 0)).join(" ")})` : "";
+    values.textContent = pixel ? listed(pixel) : "";
+    difference.textContent = pixel && reference
+      ? listed(pixel.map((value, channel) => signed(value - reference[channel]))) : "";
+    row.querySelector(".chip").style.background = pixel ? `rgb(${rgbOf(pixel).join(" ")})` : "";
     const value = spot && kind && at && trustworthy ? mapAt(at, kind, spot.x, spot.y) : undefined;
     overlay.textContent = value === undefined ? "" : value === null ? "edge" : stepped(value, kind);
   }
@@ -172,6 +174,10 @@ part("opacity").addEventListener("input", event => setOpacity(Number(event.targe
 part("interval").addEventListener("input", event => every(Number(event.target.value)));
 part("play").addEventListener("click", () => play(!state.playing));
 part("swap").addEventListener("click", bySwap);
+// Whoever clicks goes on with the keys of the stage; whoever came by keyboard stays where they are.
+for (const button of document.querySelectorAll(".top button, #flicker button")) {
+  button.addEventListener("click", event => { if (event.detail && !part("help").open) stage.focus(); });
+}
 
 // Zoom.
 const STEP = 1.25;
@@ -277,7 +283,8 @@ const KEYS = {
   0: fit, x: () => oneToOne(...middle()),
   arrowleft: event => moved(-1, 0, event.shiftKey), arrowright: event => moved(1, 0, event.shiftKey),
   arrowup: event => moved(0, -1, event.shiftKey), arrowdown: event => moved(0, 1, event.shiftKey),
-  o: event => nextKind(event.shiftKey ? -1 : 1), j: () => setOpacity(100 * state.opacity - 5), k: () => setOpacity(100 * state.opacity + 5),
+  o: event => nextKind(event.shiftKey ? -1 : 1),
+  j: () => setOpacity(100 * state.opacity - 5), k: () => setOpacity(100 * state.opacity + 5),
   i: togglePanel, "?": help,
 };
 for (let at = 1; at <= 9; at++) KEYS[at] = () => judge(at);

@@ -74,13 +74,17 @@ const pixelAt = (at, x, y) => {
   return values && Array.from({ length: view.channels }, (_, channel) => valueAt(values, start + channel));
 };
 
+// The colour of a pixel on the screen.
+const rgbOf = pixel => [0, 1, 2].map(channel => pixel[Math.min(channel, pixel.length - 1)] >> (deep ? 8 : 0));
+
 // A map as steps from its lowest value to its highest.
 const stepsOf = (at, kind) => {
   if (kind.name !== "error") {
     const place = view.pictures[at].maps[kind.name];
     return place === undefined ? undefined : wanted(`map ${place}`, async () => {
-      const levels = levelsOf(await decode(place));
-      return { steps: Uint16Array.from({ length: levels.length / 4 }, (_, pixel) => levels[4 * pixel]), most: view.levels };
+      const levels = levelsOf(await decode(place)), steps = new Uint16Array(levels.length / 4);
+      for (let pixel = 0; pixel < steps.length; pixel++) steps[pixel] = levels[4 * pixel];
+      return { steps, most: view.levels };
     });
   }
   const [reference, judged] = [valuesOf(0), valuesOf(at)];

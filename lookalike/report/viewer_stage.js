@@ -170,11 +170,15 @@ const seen = (origin, scale, clip) => ({
 
 const paintGrid = (origin, scale, clip) => {
   const { x0, x1, y0, y1 } = seen(origin, scale, clip);
-  const [left, right, top, bottom] = [origin[0] + x0 * scale, origin[0] + x1 * scale, origin[1] + y0 * scale, origin[1] + y1 * scale];
+  const [left, right] = [x0, x1].map(x => origin[0] + x * scale);
+  const [top, bottom] = [y0, y1].map(y => origin[1] + y * scale);
   context.fillStyle = "rgb(128 128 128 / 0.35)";
   for (let x = x0; x <= x1; x++) context.fillRect(Math.round(origin[0] + x * scale), top, 1, bottom - top);
   for (let y = y0; y <= y1; y++) context.fillRect(left, Math.round(origin[1] + y * scale), right - left, 1);
 };
+
+const LIGHT = { halo: "rgb(0 0 0 / 0.55)", grey: "#ffffff", colours: ["#ffa79f", "#93f29f", "#a5caff"] };
+const DARK = { halo: "rgb(255 255 255 / 0.55)", grey: "#000000", colours: ["#8c0f0a", "#05501a", "#10329c"] };
 
 // The values themselves, written into their pixels.
 const paintValues = (at, origin, scale, clip) => {
@@ -187,12 +191,14 @@ const paintValues = (at, origin, scale, clip) => {
     const pixel = pixelAt(at, x, y);
     if (!pixel) return;
     const [cx, cy] = [origin[0] + (x + 0.5) * scale, origin[1] + (y + 0.5) * scale];
+    const [red, green, blue] = rgbOf(pixel);
+    const ink = 0.3 * red + 0.6 * green + 0.1 * blue > 140 ? DARK : LIGHT;
     pixel.forEach((value, channel) => {
       const line = cy + (channel - (pixel.length - 1) / 2) * letters * 1.15;
       context.lineWidth = letters / 5;
-      context.strokeStyle = "rgb(0 0 0 / 0.7)";
+      context.strokeStyle = ink.halo;
       context.strokeText(value, cx, line);
-      context.fillStyle = pixel.length === 1 ? "#fff" : ["#ff9d94", "#8ef09a", "#9cc4ff"][channel];
+      context.fillStyle = pixel.length === 1 ? ink.grey : ink.colours[channel];
       context.fillText(value, cx, line);
     });
   }

@@ -129,7 +129,7 @@ def labels(paths: Sequence[Path]) -> list[str]:
 
 
 def _obtainable(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Metrics by their first names, and why those cannot be had that nobody asked for and only a download brings."""
+    """Metrics by their first names, and why some that nobody asked for cannot be had without a download."""
     there, lacking = [], {}
     for name in dict.fromkeys(registry.metric_class(name).facts.name for name in asked or default):
         needed = registry.metric_class(name).facts.weights
