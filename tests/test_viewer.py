@@ -18,8 +18,9 @@ from learned import needs
 from PIL import Image
 from skimage import data
 
-from lookalike import get, images, weights
+from lookalike import get, images, registry, weights
 from lookalike.cli.main import main
+from lookalike.metric import Metric
 from lookalike.report import viewer
 from lookalike.scoring import view as scoring
 from lookalike.scoring.view import view
@@ -128,6 +129,18 @@ def test_maps_are_those_of_the_metrics_and_lie_where_their_windows_do(files: lis
     assert (touched.min(0) >= (60 - 10, 100 - 10)).all()
     assert (touched.max(0) <= (60, 100)).all()
     assert np.ptp(touched, axis=0).min() >= 8
+
+
+def test_every_map_of_the_catalogue_lies_on_the_pictures(files: list[Path]):
+    having = [name for name in registry.cheap() if registry.metric_class(name).score_map is not Metric.score_map]
+    assert {"l1", "flip", "ciede2000", "s_cielab", "ssim"} <= set(having)
+    found = view(files[0], files[1:2], ["psnr"], having)
+    assert {kind.name for kind in found.kinds} == set(having)
+    for kind in found.kinds:
+        levels = decoded(found.judged[0].maps[kind.name])
+        assert levels.shape == (kind.height, kind.width)
+        assert (2 * kind.left + kind.width, 2 * kind.top + kind.height) == (WIDTH, HEIGHT)
+        assert (levels >= LEVELS).mean() < 0.5 or kind.alike == kind.high  # the scale reaches far enough
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -331,6 +344,12 @@ def test_zoom_and_pan_in_step(made: Path, tmp_path: Path):
         page.mouse("wheel", left + 200, top + 300, deltaX=0, deltaY=-250)
         assert page.run("state.scale") == pytest.approx(6 * np.exp(0.5))
         assert page.run("state.spot") == spot  # what is under the cursor stays there
+        beside = page.run("panes()[1].left")
+        page.mouse("moved", left + beside + 200, top + 300)
+        assert page.run("[state.pane, state.spot]") == [1, spot]
+        page.mouse("wheel", left + beside + 200, top + 300, deltaX=0, deltaY=100)
+        assert page.run("state.spot") == spot
+        page.mouse("wheel", left + 200, top + 300, deltaX=0, deltaY=-100)
         after = in_step(page)
         assert (after != before).any()
         page.drag((left + 200, top + 300), (left + 230, top + 320))
