@@ -1,8 +1,8 @@
 """The viewer on a pair of 4K images: how long it takes to make, how large it is, how fast it opens and moves.
 
 ``python -m benchmarks.viewer [--rounds 7]``; needs Chromium and scikit-image. The reference is a photograph
-enlarged to 3840×2160 with the grain of a sensor, the other its JPEG. The command is timed as a whole process, by the
-clock and by the processor's time; the page is opened anew each round, without a GPU. Opened means painted: the time
+enlarged to 3840×2160 with the grain of a sensor, the other its JPEG. The command is timed as a whole process, by
+the clock and by the processor's time; the page is opened anew each round, without a GPU. Opened means painted: the time
 since the navigation began. A frame is the time from one animation frame to the next while the pictures are moved or
 zoomed in each of them, with an SSIM overlay; 16.7 ms is all that the browser allows.
 """
