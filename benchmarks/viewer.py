@@ -3,8 +3,8 @@
 ``python -m benchmarks.viewer [--rounds 7]``; needs Chromium and scikit-image. The reference is a photograph
 enlarged to 3840×2160 with the grain of a sensor, the other its JPEG. The command is timed as a whole process, by
 the clock and by the processor's time; the page is opened anew each round, without a GPU. Opened means painted,
-counted from the start of the navigation. A frame is the time from one animation frame to the next while the pictures are moved or
-zoomed in each of them, with an SSIM overlay; 16.7 ms is all that the browser allows.
+counted from the start of the navigation. A frame is the time from one animation frame to the next while
+the pictures are moved or zoomed in each of them, with an SSIM overlay; 16.7 ms is all that the browser allows.
 """
 
 from __future__ import annotations
