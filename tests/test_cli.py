@@ -96,18 +96,18 @@ def test_help_does_not_wait_for_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stderr.split() == []
-    for verb in ("score", "ruler", "metrics", "losses", "audit", "study"):
+    for verb in ("score", "ruler", "metrics", "losses", "audit", "study", "view"):
         assert verb in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["score", "ruler", "metrics", "losses", "audit", "study"])
+@pytest.mark.parametrize("verb", ["score", "ruler", "metrics", "losses", "audit", "study", "view"])
 def test_every_verb_explains_its_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([verb, "--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
     assert f"usage: lookalike {verb}" in said
-    if verb in ("score", "ruler"):
+    if verb in ("score", "ruler", "view"):
         assert said.index("REFERENCE") < said.index("JUDGED")
 
 

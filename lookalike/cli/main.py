@@ -25,12 +25,13 @@ from lookalike.cli.report import report
 from lookalike.cli.ruler import ruler
 from lookalike.cli.score import score
 from lookalike.cli.study import study
+from lookalike.cli.view import view
 from lookalike.cli.weights import weights
 
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 NOBODY_READS = 128 + 13  # as a shell reports a program ended by SIGPIPE
-VERBS = (score, ruler, metrics, losses, audit, study, lab, report, agree, weights)
+VERBS = (score, ruler, metrics, losses, audit, study, lab, report, view, agree, weights)
 DESCRIPTION = """One ruler for image similarity. Every command takes the reference first, then the image judged.
 
 Exit codes: 0 done, 1 a promise broke or nothing matched, 2 usage or unreadable input, 3 finished with

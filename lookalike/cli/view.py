@@ -1,0 +1,53 @@
+"""``lookalike view``: images over, beside and after one another, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from lookalike.cli import show
+
+
+def view(
+    reference: Annotated[Path, arg(metavar="REFERENCE")],
+    judged: Annotated[tuple[Path, ...], arg(metavar="JUDGED [JUDGED ...]", help_behavior_hint="")],
+    /,
+    *,
+    out: Annotated[Path, arg(aliases=["-o"], metavar="FILE.html")] = Path("view.html"),
+    metrics: Annotated[
+        tuple[str, ...],
+        arg(
+            aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: psnr ssim ms_ssim lpips_alex)"
+        ),
+    ] = (),
+    maps: Annotated[
+        tuple[str, ...],
+        arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: SSIM, its three parts, lpips_alex)"),
+    ] = (),
+    alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
+    device: str = "cpu",
+) -> int:
+    """Write one self-contained page to look at images with, and say where it is.
+
+    Slider, flicker and side by side, zoomed in step; maps of where they differ as overlays; numbers with their
+    signatures; the values of the pixel under the cursor. The page needs no network and no other file.
+
+    Args:
+        reference: the image that is right.
+        judged: one image or more of the same size.
+        out: the page.
+        metrics: which numbers, named after the images (see `lookalike metrics`).
+        maps: which overlays, by the metrics that have a map; the absolute error is always there.
+        alpha: background for images with transparent pixels, which are refused otherwise.
+        device: that computes, such as cuda.
+    """
+    from lookalike.report import viewer
+
+    viewer.check(out)
+    from lookalike.scoring.view import view as seen
+
+    found = seen(reference, judged, metrics or None, maps or None, alpha=alpha, device=device)
+    show.as_line(str(viewer.write(found, out)))
+    return 0
