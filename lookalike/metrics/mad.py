@@ -141,12 +141,16 @@ def _statistics(image: Tensor, filters: Tensor) -> tuple[Tensor, Tensor, Tensor]
     """Deviation, skewness and kurtosis in the blocks of each response, ``(n, scales, …)``."""
     # No filter sees the mean; without it float32 has all its digits for what they see.
     spectrum = torch.fft.fft2(image - image.mean((2, 3), keepdim=True))
-    _, variance, third, fourth = _moments(torch.fft.ifft2(spectrum * filters).abs(), _BLOCK)
-    # What varies less than the transform rounds has no shape.
-    rounding = 16 * torch.finfo(image.dtype).eps * image.detach().abs().amax((2, 3), keepdim=True)
-    even = variance <= rounding.square()
-    deviation = torch.where(even, 1.0, variance).sqrt()
-    skewness, kurtosis = third / deviation**3, fourth / deviation**4
+    response = torch.fft.ifft2(spectrum * filters).abs()
+    _, variance, third, fourth = _moments(response, _BLOCK)
+    # What varies less than the transforms round has no shape.
+    rounding = torch.maximum(
+        *(part.detach().abs().amax((2, 3), keepdim=True) for part in (4 * response, image / 8))
+    )
+    even = variance <= (torch.finfo(image.dtype).eps * rounding).square()
+    safe = torch.where(even, 1.0, variance)
+    deviation = safe.sqrt()
+    skewness, kurtosis = third / safe / deviation, fourth / safe / safe
     return torch.where(even, 0.0, deviation), torch.where(even, 0.0, skewness), torch.where(even, 0.0, kurtosis)
 
 
