@@ -12,7 +12,8 @@ scale on which the authors chose β1 and β2.
 Not proved against the authors: their program was not at hand, and values published with other packages come from
 those packages. The formula with vIQA 3.0.1's conventions gives vIQA's values to 1e-9 where sides are even
 (`tests/test_mad.py` names them: 64 px a degree, another threshold of darkness, maps shifted by half a block). On
-photographs that is 0.5 to 0.9 of the value here; pyiqa 0.1.16, with other log Gabor filters, gives 1.2 to 2 times it.
+photographs that is 0.5 to 0.9 of the value here; pyiqa 0.1.16, with other log Gabor filters, gives 1.2 to 2
+times it.
 """
 
 from __future__ import annotations
@@ -123,9 +124,9 @@ def appearance(x: Tensor, y: Tensor) -> Tensor:
         ``(n,)``.
 
     Example:
-        >>> y = torch.arange(32.0).square().remainder(97).expand(1, 1, 32, 32)
+        >>> y = torch.arange(1024.0).square().remainder(97).view(1, 1, 32, 32)
         >>> float(appearance(y, y)), round(float(appearance(y, y.mT)), 2)
-        (0.0, 7.81)
+        (0.0, 6.41)
     """
     height, width = map(operator.index, x.shape[-2:])
     filters = _filters(height, width, x.dtype, x.device)
