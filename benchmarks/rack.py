@@ -1,7 +1,8 @@
 """The classical metrics against the fastest peer, calls interleaved: ``python -m benchmarks.rack [METRIC …]``.
 
 A row is a metric and the peers' callables of two batches in the unit range; a peer that is not installed is left
-out. Times are medians of processor time at 512 x 512 in float32, on one thread.
+out. Times are medians of processor time at 512 x 512 in float32, on one thread. pyiqa is not free for all uses:
+run the row of MAD in an environment of its own that has it.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ ROWS = (
     Row("fsim", ("piq:fsim",), extra=(("chromatic", False),)),
     Row("fsim", ("piq:fsim", "piqa:FSIM"), channels=3),
     Row("vif", ("piq:vif_p",), options=(("domain", "pixel"),)),
+    Row("mad", ("pyiqa.archs.mad_arch:MAD",)),
     Row("uqi", ("torchmetrics.functional.image:universal_image_quality_index",)),
 )
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lookalike.ops.colour import root
+from lookalike.ops.log_gabor import frequencies, log_gabor
 
 _SCALES, _ORIENTATIONS = 4, 4
 _EPSILON = 1e-4 / 255  # of the energy, on the scale of the unit range
@@ -66,29 +67,15 @@ setattr(_filters, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyram
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
 def _cached(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    down, right = (_frequencies(side) for side in (height, width))
-    radius, angle = torch.hypot(down[:, None], right), torch.atan2(-down[:, None], right)
-    low = 1 / (1 + (radius / 0.45) ** 30)
-    radius[0, 0] = 1
-    radial = []
-    for scale in range(_SCALES):
-        band = torch.exp(-((radius * 6 * 2**scale).log() ** 2) / (2 * math.log(0.55) ** 2)) * low
-        band[0, 0] = 0
-        radial.append(band)
-    spread = []
-    for orientation in range(_ORIENTATIONS):
-        turn = angle - orientation * math.pi / _ORIENTATIONS
-        turn = torch.atan2(turn.sin(), turn.cos())
-        spread.append(torch.exp(-(turn**2) / (2 * (math.pi / _ORIENTATIONS / 1.2) ** 2)))
-    filters = torch.stack(spread)[:, None] * torch.stack(radial)
+    radial, angular = log_gabor(
+        height, width, wavelengths=[6 * 2**scale for scale in range(_SCALES)], ratio=0.55,
+        orientations=_ORIENTATIONS, spread=math.pi / _ORIENTATIONS / 1.2,
+    )  # fmt: skip
+    down, right = (frequencies(side) for side in (height, width))
+    low = 1 / (1 + (torch.hypot(down[:, None], right) / 0.45) ** 30)
+    filters = angular[:, None] * (radial * low)
     # The expected energy of noise whose squares have median 1, and 2 deviations, over 1.7.
     impulse = torch.fft.ifft2(filters).real.sum(1).square().sum((1, 2)) * (height * width)
     power = impulse / filters[:, 0].square().sum((1, 2)) / math.log(2)
     noise = power.sqrt() * (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
     return filters.to(device, dtype), noise.to(device, dtype)
-
-
-def _frequencies(count: int) -> Tensor:
-    """Frequencies in the order of the discrete Fourier transform; odd sides end at 1/2, as in FSIM's program."""
-    whole = torch.arange(count, dtype=torch.float64, device="cpu") - count // 2
-    return (whole / (count if count % 2 == 0 else max(1, count - 1))).roll(-(count // 2))
