@@ -3,8 +3,10 @@
 Larson and Chandler: Most apparent distortion: full-reference image quality assessment and the role of strategy,
 Journal of Electronic Imaging 19(1), 011006, 2010, doi 10.1117/1.3267105.
 
-Differs from the paper: nothing where its formula has a value. A block without variation in a band has skewness and
-kurtosis 0; identical images, and others whose errors cannot be detected, score 0 with a gradient of 0.
+Written without the paper's text at hand, from what is known of its formulas; constants were checked in vIQA 3.0.1
+(BSD-3-Clause), so that equation numbers are missing here. Where a formula has no value: a block without variation
+in a band has skewness and kurtosis 0; identical images, and others whose errors cannot be detected, score 0 with a
+gradient of 0.
 Conventions: luma of BT.601 on 0 to 255; blocks of 16 x 16 pixels that fit, one every 4 pixels from the upper left;
 deviations of the whole block (divided by 256); statistics of the magnitudes of the log Gabor responses, whose
 filters are Kovesi's with wavelengths of 3 to 243 px. The local error is that of pixel values, times 200 in all: the
