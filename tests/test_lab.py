@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from lookalike import runs
 from lookalike.cli.main import main
-from lookalike.lab import bakeoff, checkpoint, data, download, judge, networks, trainer
+from lookalike.lab import bakeoff, checkpoint, data, download, judge, kid, networks, trainer
 from lookalike.lab.fairness import pull
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, differences, from_json
 from lookalike.lab.tasks.translate import Pool
@@ -646,7 +646,7 @@ def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
     assert rows["identity"]["cells"]["a-to-b:ssim_luma"]["mean"] == 1
     assert rows["l1"]["cells"]["b-to-a:lab_distance"]["n"] == 2
     assert rows["l1"]["cells"]["ssim"]["n"] == 4  # both reconstructions
-    assert "Inception" in rows["l1"]["cells"]["a-to-b:kid"]["absent"]
+    assert "absent" in rows["l1"]["cells"]["a-to-b:kid_vgg16_pool5"]  # two images a side, and perhaps no weights
     assert columns["b-to-a:lab_distance"]["better"] == "lower"
     lab = runs.read_json(tmp_path / runs.LAB)
     assert lab["directions"] == ["a-to-b", "b-to-a", "a-to-b-to-a", "b-to-a-to-b"]
@@ -654,6 +654,37 @@ def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
         for place in (f"samples/input/{way}/000.png", f"l1/seed0/samples/{way}/001.png",
                       f"maps/l1/{way}/000_difference.png"):  # fmt: skip
             assert (tmp_path / place).exists(), place
+
+
+def test_kid_judges_whole_sets_on_the_users_features(
+    sides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = SimpleNamespace(pooled=nn.AdaptiveAvgPool2d(2))
+    monkeypatch.setitem(sys.modules, "users_own", own)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    go(small("translate", sides, losses=("l1", "l2"), steps=2, seeds=2, held_out=4), tmp_path / "run")
+    asked = ["lab", "judge", str(tmp_path / "run"), "--features", "users_own:pooled"]
+    assert main(asked) == 0
+    matrix = runs.read_json(tmp_path / "run" / runs.MATRIX)
+    column = next(one for one in matrix["columns"] if one["name"] == "b-to-a:kid_pooled")
+    assert column["title"] == "B → A: KID (users_own:pooled)"
+    assert "of:4,4|subsets:100x2" in column["signature"]
+    rows = {row["label"]: row["cells"]["b-to-a:kid_pooled"] for row in matrix["rows"]}
+    assert rows["l1"]["sd_seeds"] > 0
+    assert rows["l1"]["sd_subsets"] > 0
+    assert sorted(cell["best"] for cell in rows.values()) == [False] * 5 + [True]
+    drawn, wanted = (
+        kid.describer_of("users_own:pooled").vectors(
+            torch.stack([data.as_tensor([pixels(place / f"{at:03d}.png")])[0] for at in range(4)])
+        )
+        for place in (tmp_path / "run/samples/input/b-to-a", tmp_path / "run/samples/input/a-to-b")
+    )
+    assert rows["identity"]["mean"] == pytest.approx(kid.kid(drawn, wanted)[0], rel=1e-4)
+    assert rows["identity"]["sd_seeds"] is None
+    shown = capsys.readouterr().out
+    assert f"{rows['identity']['mean']:.4g} ({rows['identity']['sd_subsets']:.2g})" in shown
+    assert main([*asked[:-1], "users_own:gone"]) == 2
+    assert "kid: cannot make 'users_own:gone'" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_judged(photos: Path, tmp_path: Path) -> None:
