@@ -713,6 +713,8 @@ def test_the_paired_test() -> None:
     assert judge.paired_p(scores, scores + 1 + 0.1 * scores) < 0.001
     assert judge.paired_p(scores, scores[::-1]) > 0.05
     assert judge.paired_p(scores[:8], scores[:8]) == 1
+    ties = np.array([1, 1, 1, 1, -1, -1, -1]) * (1 + 1e-8 * scores[:7])  # no sum of seven ±1 is nearer to 0
+    assert judge.paired_p(ties, np.zeros(7)) == 1
 
 
 # ---- the command line

@@ -31,6 +31,7 @@ from lookalike.ops import colour
 RESAMPLES = 2000
 FLIPS = 9999
 EXACT_UP_TO = 12  # images: all sign flips are tried
+ROUNDING = 1e-6  # of scores, which are float32
 AT_ONCE = 8  # images through a network
 GAIN = 4  # of difference maps: a quarter of the range is white
 
@@ -436,12 +437,13 @@ def paired_p(scores: Scores, best: Scores) -> float:
     """
     difference = scores - best
     count = len(difference)
+    # As far as float32 can tell: sums that are equal but for rounding count as equal.
+    reached = abs(difference.sum()) - ROUNDING * np.abs(difference).sum()
     if count <= EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-        means = np.abs(signs @ difference)
-        return float((means >= abs(difference.sum()) * (1 - 1e-12)).mean())
+        return float((np.abs(signs @ difference) >= reached).mean())
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (FLIPS, count))
-    hits = int((np.abs(signs @ difference) >= abs(difference.sum()) * (1 - 1e-12)).sum())
+    hits = int((np.abs(signs @ difference) >= reached).sum())
     return (hits + 1) / (FLIPS + 1)
 
 
