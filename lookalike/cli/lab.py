@@ -218,6 +218,7 @@ def _matrix(
     from lookalike.lab.judge import as_markdown, judge
     from lookalike.report import lab as page
 
+    _say(f"judging {folder}")  # may take minutes
     matrix = judge(folder, data=data, out=out, device=device, features=features, report=report)
     written = page.write(out or folder)
     names = [column["name"] for column in matrix["columns"]]
