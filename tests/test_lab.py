@@ -316,6 +316,11 @@ def test_two_processes_are_one_with_the_doubled_batch(photos: Path, sides: Path,
             assert a["images"] == b["images"]
             for term, found in a["terms"].items():
                 assert found["value"] == pytest.approx(b["terms"][term]["value"], abs=1e-5), (name, a["step"], term)
+    # Only what has a memory in each process needs as many again.
+    go(recipes["restore"], tmp_path / "two/restore")
+    assert state_of(tmp_path / "two/restore/ssim/seed0")["step"] == 21
+    with pytest.raises(ValueError, match="was written by 2 processes, each with a memory of its own"):
+        go(recipes["translate"], tmp_path / "two/translate")
 
 
 def test_calibration_makes_every_loss_pull_like_l1(photos: Path, tmp_path: Path) -> None:
