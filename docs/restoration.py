@@ -129,11 +129,11 @@ alone loses PSNR; their mix wins by nearly everything. Here: {steps} steps of {b
 scikit-image's photographs, {width} channels, damaged by {damage}; {losses} losses, {seeds}, {calibrated};
 judged on {held} crops of parts of the photographs that no network saw. Different from theirs: far fewer
 photographs and steps, other damage without a mosaic, and the mix: `0.84*ms_ssim+0.16*l1` is what most write for
-it, with the MS-SSIM of Wang et al. 2003; `zhao_mix_code` weighs as the authors' code does."""
+it, with the MS-SSIM of Wang et al. 2003, where theirs is `zhao_mix`."""
 
 REACH = """By PSNR {better} of {trained} networks are nearer to the target than their damaged input is. What is
 not shown: what more steps, more images or other damage would give, and, where two losses are not told apart,
-that they are equal."""
+that they are equal. The tests are over images; they know nothing of the spread between seeds."""
 
 
 def verdicts(pictures: Pictures) -> str:
