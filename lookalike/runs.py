@@ -78,7 +78,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         beside.replace(path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)  # a full disk does not say where
         raise
     _sync_folder(path.parent)
