@@ -214,8 +214,8 @@ What this shows: which losses draw structure early, in a training far too short,
 pictures; where one mean colour is nearer than every network, nothing about colours is shown. What it does not
 show: anything about the quality of the translations, which need thousands of images and hundreds of times as
 many steps; nor how the losses rank for other images, sizes, weights or seeds – with one seed, differences
-between neighbours are not to be trusted. KID is left out: it needs features that are not at hand and more
-images than these.
+between neighbours are not to be trusted. KID is left out: it judges sets of images, and eight crops of one
+picture are none.
 """
 
 

@@ -165,7 +165,9 @@ class Loss(nn.Module):
     def __mul__(self, factor: float) -> Loss:
         if isinstance(factor, bool) or not isinstance(factor, int | float):
             return NotImplemented
-        return combine([(factor * weight, metric) for weight, metric in self._parts()])
+        scaled = combine([(factor * weight, metric) for weight, metric in self._parts()])
+        scaled._warned = self._warned  # of the same terms, once is enough
+        return scaled
 
     __rmul__ = __mul__
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from lookalike import runs
 from lookalike.cli.main import main
-from lookalike.lab import bakeoff, checkpoint, data, download, judge, networks, trainer
+from lookalike.lab import bakeoff, checkpoint, data, download, judge, kid, networks, trainer
 from lookalike.lab.fairness import pull
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, differences, from_json
 from lookalike.lab.tasks.translate import Pool
@@ -225,10 +225,22 @@ def test_a_full_disk_during_a_save_keeps_the_checkpoint_before(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    said = (
+        r"No space left on device: '.*checkpoint.pt'; the checkpoint of step 2 stays. .* the same command goes on"
+    )
+    with pytest.raises(OSError, match=said):
         go(small("autoencode", photos, losses=("l1",)), tmp_path)
     assert state_of(place)["step"] == 2
     assert not list(place.glob(".checkpoint.pt.*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_too_full_for_decoded_images(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"train.u8: decoded images cannot be kept here \(No space left on device\)"):
+        go(small("autoencode", photos), tmp_path)
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_a_term_that_is_not_finite_is_named(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,6 +316,11 @@ def test_two_processes_are_one_with_the_doubled_batch(photos: Path, sides: Path,
             assert a["images"] == b["images"]
             for term, found in a["terms"].items():
                 assert found["value"] == pytest.approx(b["terms"][term]["value"], abs=1e-5), (name, a["step"], term)
+    # Only what has a memory in each process needs as many again.
+    go(recipes["restore"], tmp_path / "two/restore")
+    assert state_of(tmp_path / "two/restore/ssim/seed0")["step"] == 21
+    with pytest.raises(ValueError, match="was written by 2 processes, each with a memory of its own"):
+        go(recipes["translate"], tmp_path / "two/translate")
 
 
 def test_calibration_makes_every_loss_pull_like_l1(photos: Path, tmp_path: Path) -> None:
@@ -340,11 +357,12 @@ def test_an_unknown_loss_names_the_nearest(photos: Path, tmp_path: Path) -> None
     assert not (tmp_path / runs.RECIPE).exists()
 
 
-def test_a_loss_that_cannot_train_alone_is_warned_of(photos: Path) -> None:
+def test_a_loss_that_cannot_train_alone_is_warned_of(photos: Path, tmp_path: Path) -> None:
     said: list[str] = []
     bakeoff.parsed(small("autoencode", photos, losses=("ssim_structure",)), said.append)
     assert "cannot train alone" in said[0]
     assert "neither brightness nor contrast" in said[0]
+    go(small("autoencode", photos, losses=("ssim_structure",), steps=1), tmp_path)  # and does not warn again
 
 
 def test_a_loss_that_needs_larger_crops(photos: Path, tmp_path: Path) -> None:
@@ -646,7 +664,7 @@ def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
     assert rows["identity"]["cells"]["a-to-b:ssim_luma"]["mean"] == 1
     assert rows["l1"]["cells"]["b-to-a:lab_distance"]["n"] == 2
     assert rows["l1"]["cells"]["ssim"]["n"] == 4  # both reconstructions
-    assert "Inception" in rows["l1"]["cells"]["a-to-b:kid"]["absent"]
+    assert "absent" in rows["l1"]["cells"]["a-to-b:kid_vgg16_pool5"]  # two images a side, and perhaps no weights
     assert columns["b-to-a:lab_distance"]["better"] == "lower"
     lab = runs.read_json(tmp_path / runs.LAB)
     assert lab["directions"] == ["a-to-b", "b-to-a", "a-to-b-to-a", "b-to-a-to-b"]
@@ -654,6 +672,37 @@ def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
         for place in (f"samples/input/{way}/000.png", f"l1/seed0/samples/{way}/001.png",
                       f"maps/l1/{way}/000_difference.png"):  # fmt: skip
             assert (tmp_path / place).exists(), place
+
+
+def test_kid_judges_whole_sets_on_the_users_features(
+    sides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = SimpleNamespace(pooled=nn.AdaptiveAvgPool2d(2))
+    monkeypatch.setitem(sys.modules, "users_own", own)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    go(small("translate", sides, losses=("l1",), steps=2, seeds=2, held_out=4), tmp_path / "run")
+    asked = ["lab", "judge", str(tmp_path / "run"), "--features", "users_own:pooled"]
+    assert main(asked) == 0
+    matrix = runs.read_json(tmp_path / "run" / runs.MATRIX)
+    column = next(one for one in matrix["columns"] if one["name"] == "b-to-a:kid_pooled")
+    assert column["title"] == "B → A: KID (users_own:pooled)"
+    assert "of:4,4|subsets:100x2" in column["signature"]
+    rows = {row["label"]: row["cells"]["b-to-a:kid_pooled"] for row in matrix["rows"]}
+    assert rows["l1"]["sd_seeds"] > 0
+    assert rows["l1"]["sd_subsets"] > 0
+    assert sorted(cell["best"] for cell in rows.values()) == [False] * 4 + [True]
+    drawn, wanted = (
+        kid.describer_of("users_own:pooled").vectors(
+            torch.stack([data.as_tensor([pixels(place / f"{at:03d}.png")])[0] for at in range(4)])
+        )
+        for place in (tmp_path / "run/samples/input/b-to-a", tmp_path / "run/samples/input/a-to-b")
+    )
+    assert rows["identity"]["mean"] == pytest.approx(kid.kid(drawn, wanted)[0], rel=1e-4)
+    assert rows["identity"]["sd_seeds"] is None
+    shown = capsys.readouterr().out
+    assert f"{rows['identity']['mean']:.4g} ({rows['identity']['sd_subsets']:.2g})" in shown
+    assert main([*asked[:-1], "users_own:gone"]) == 2
+    assert "kid: cannot make 'users_own:gone'" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_judged(photos: Path, tmp_path: Path) -> None:
@@ -669,6 +718,8 @@ def test_the_paired_test() -> None:
     assert judge.paired_p(scores, scores + 1 + 0.1 * scores) < 0.001
     assert judge.paired_p(scores, scores[::-1]) > 0.05
     assert judge.paired_p(scores[:8], scores[:8]) == 1
+    ties = np.array([1, 1, 1, 1, -1, -1, -1]) * (1 + 1e-8 * scores[:7])  # no sum of seven ±1 is nearer to 0
+    assert judge.paired_p(ties, np.zeros(7)) == 1
 
 
 # ---- the command line
@@ -717,6 +768,18 @@ def test_from_the_command_to_the_page(
     assert page[-1] == tmp_path / "run" / "judged-others"
     assert main([*asked, "--steps", "3"]) == 2
     assert "steps: 2 there, 3 asked" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_is_wrong(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = options(small("autoencode", photos, losses=("ssim_structure",)), tmp_path)
+    assert main([*asked, "--dry-run"]) == 0
+    assert "cannot train alone" in capsys.readouterr().err
+    assert main([*asked, "--losses", "ssmi", "--dry-run"]) == 2
+    assert "no metric is called 'ssmi' (did you mean 'ssim'?)" in capsys.readouterr().err
+    assert main(["lab", "restore", *asked[2:], "--dry-run"]) == 2
+    assert "is of autoencode, not of restore: lookalike lab autoencode" in capsys.readouterr().err
+    assert main(["lab", "restore", "--recipe", str(tmp_path / "none.json")]) == 2
+    assert "none.json: no such file; it takes a recipe.json" in capsys.readouterr().err
 
 
 def test_the_published_set_up_by_one_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,15 @@ PROBE = """
     view.querySelector(".switch.show-" + name).click();
     found.views.push(now());
   }
+  const flip = view.querySelector("td.flip"), kinds = ["picture", "error", "ssim"];
+  const there = () => kinds.filter(name => flip.querySelector(".view-" + name).getClientRects().length);
+  found.flips = kinds.map(name => {
+    view.querySelector(".switch.show-" + name).click();
+    flip.focus();
+    const focused = there();
+    flip.blur();
+    return [focused, there()];
+  });
   const slider = view.querySelector(".slider"), [row, before, after] = slider.querySelectorAll("select");
   const over = slider.querySelector(".after img"), under = slider.querySelector(".pair > img");
   const edge = slider.querySelector("input");
@@ -149,6 +158,21 @@ def test_every_number_is_there(run: Path):
             assert ("absent" in cell and cell["absent"] in text) or f'data-value="{cell["mean"]}"' in text
 
 
+def test_a_deviation_over_subsets_is_shown_as_such(run: Path, tmp_path: Path):
+    shutil.copytree(run, tmp_path / "run")
+    judged = matrix()
+    judged["columns"][0] |= {"name": "a-to-b:kid_vgg16_pool5", "title": "A → B: KID (VGG16 pool5)"}
+    for row in judged["rows"]:
+        row["cells"]["a-to-b:kid_vgg16_pool5"] = {
+            "mean": 1.5, "low": None, "high": None, "sd_subsets": 0.25, "sd_seeds": 0.125, "n": 2, "best": False,
+            "p": None,
+        }  # fmt: skip
+    runs.write_json(tmp_path / "run" / runs.MATRIX, judged)
+    text = text_of(tmp_path / "run")
+    assert "A → B: KID (VGG16 pool5)" in text
+    assert '1.5<span class="interval">± 0.25 over subsets, ± 0.125 over seeds</span>' in text
+
+
 def test_names_cannot_break_out(run: Path):
     text = text_of(run)
     assert "<script>alert" not in text
@@ -197,6 +221,11 @@ def test_in_a_browser(run: Path, tmp_path: Path, width: int):
     assert said["worst"] == [labels["ssim"], labels["mse"], labels["mix"], "identity"]
     assert said["marked"] == ["best", "best own", "own"]
     assert said["views"] == [[True, False, False], [False, True, False], [False, False, True]]
+    assert said["flips"] == [
+        [["error"], ["picture"]],
+        [["picture"], ["error"]],
+        [["picture"], ["ssim"]],
+    ]  # fmt: skip - by keyboard, and away again
     assert said["clip"] == "inset(0px 0px 0px 30%)"
     assert said["names"] == ["astronaut 0, input", f"astronaut 0, {labels['mix']}"]
     assert said["others"] == [f"{NASTY}, input", f"{NASTY}, input"]

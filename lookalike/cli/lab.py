@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,12 +72,15 @@ class _Judge:
         data: other images: a folder such as the task takes.
         out: where the new matrix goes; none: the run folder, or its sub-folder judged-DATA.
         device: that computes, such as cuda.
+        features: for KID of translations: vgg16, alexnet, or package.module:name of a network of your own, such as
+            Inception, from images (n, 3, h, w) in [0, 1] to (n, d).
     """
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
     data: Annotated[str, arg(metavar="FOLDER", help_behavior_hint="")] = ""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
     device: str = "cpu"
+    features: str = "vgg16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,25 +137,42 @@ def main(arguments: Sequence[str]) -> int:
 
 def _defaults(arguments: Sequence[str]) -> dict[str, Any]:
     """Where the options start from: the task's own values, a stored recipe, or the seed's set-up."""
-    from lookalike import runs
-
     default = dict(DEFAULTS)
     for at, word in enumerate(arguments):
         flag, _, value = word.partition("=")
         if flag == "--recipe":
-            stored = from_json(runs.read_json(Path(value or (arguments[at + 1 : at + 2] or [""])[0])))
+            stored = _stored(Path(value or (arguments[at + 1 : at + 2] or [""])[0]))
             default[stored.task] = stored
     if {"--as-published", "--as_published"} & set(arguments):
         default["translate"] = AS_PUBLISHED.but(as_published=False)  # the flag itself is still to be read
     return default
 
 
+def _stored(file: Path) -> Recipe:
+    """The recipe in a file.
+
+    Raises:
+        ValueError: when there is none, with the reason.
+    """
+    from lookalike import runs
+
+    if not file.is_file():
+        raise ValueError(f"--recipe: {file}: no such file; it takes a recipe.json, such as a run folder holds")
+    return from_json(runs.read_json(file))
+
+
 def _experiment(asked: _Experiment, recipe: Recipe) -> int:
-    if asked.dry_run:
-        print(json.dumps(recipe.as_json(), indent=1))
-        return 0
+    if asked.recipe and (stored := _stored(asked.recipe)).task != recipe.task:
+        raise ValueError(
+            f"--recipe: {asked.recipe} is of {stored.task}, not of {recipe.task}: lookalike lab {stored.task}"
+        )
     from lookalike.images import usable_device
     from lookalike.lab import bakeoff, trainer
+
+    if asked.dry_run:
+        bakeoff.parsed(recipe, _say)  # a wrong loss is told of before it is asked to train
+        print(json.dumps(recipe.as_json(), indent=1))
+        return 0
 
     folder = asked.out or Path("runs") / recipe.task
     try:
@@ -172,7 +192,7 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
     if asked.stop_at and asked.stop_at < recipe.steps:
         _say(f"stopped at step {asked.stop_at} of {recipe.steps}; the same command without --stop-at goes on")
         return 0
-    _matrix(folder, device=asked.device)
+    _matrix(folder, report=_nothing, device=asked.device)  # what was left out was said before the training
     return FAILED_ROWS if failed else 0
 
 
@@ -181,20 +201,34 @@ def _judge(asked: _Judge) -> int:
 
     beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
     folder = asked.out or (beside if asked.data else asked.run)
-    _matrix(asked.run, data=asked.data, out=folder, device=asked.device)
+    _matrix(asked.run, report=_say, data=asked.data, out=folder, device=asked.device, features=asked.features)
     return 0
 
 
-def _matrix(folder: Path, *, data: str = "", out: Path | None = None, device: str = "cpu") -> None:
-    """Judge, write the page, and print the columns that most people ask for."""
+def _matrix(
+    folder: Path,
+    *,
+    report: Callable[[str], object],
+    data: str = "",
+    out: Path | None = None,
+    device: str = "cpu",
+    features: str = "vgg16",
+) -> None:
+    """Judge, write the page, and print the columns that most people ask for, and those of translations."""
     from lookalike.lab.judge import as_markdown, judge
     from lookalike.report import lab as page
 
-    matrix = judge(folder, data=data, out=out, device=device, report=_say)
+    _say(f"judging {folder}")  # may take minutes
+    matrix = judge(folder, data=data, out=out, device=device, features=features, report=report)
     written = page.write(out or folder)
-    print(as_markdown(matrix, SHOWN))
+    names = [column["name"] for column in matrix["columns"]]
+    print(as_markdown(matrix, [name for name in names if name in SHOWN or ":" in name]))
     show.as_line(f"{written}")
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def _nothing(line: str) -> None:
+    """Say nothing: it was said."""

@@ -64,16 +64,18 @@ def load(path: Path, task: Task[Any]) -> int:
             f"{path}: cannot be read ({str(error).splitlines()[0]}); remove it to train from the beginning"
         ) from None
     check_recipe(path, json.loads(state["recipe"]), task.recipe.as_json())
-    if len(state["memories"]) != processes.world():
+    memories = state["memories"]
+    if any(memories) and len(memories) != processes.world():
         raise ValueError(
-            f"{path}: was written by {len(state['memories'])} processes; go on with as many, "
+            f"{path}: was written by {len(memories)} processes, each with a memory of its own; go on with as many, "
             f"not {processes.world()}"
         )
     task.networks.load_state_dict(state["networks"])
     task.averages.load_state_dict(state["averages"])
     for name, optimiser in task.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
-    task.remember(state["memories"][processes.rank()])
+    if any(memories):
+        task.remember(memories[processes.rank()])
     torch.set_rng_state(state["random"].cpu())
     if state["cuda_random"] and len(state["cuda_random"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_random"]])

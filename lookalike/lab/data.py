@@ -218,10 +218,27 @@ def _mark(files: Sequence[Path], recipe: Recipe) -> str:
 
 def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) -> dict[str, Any]:
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
+    beside = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
+    try:
+        index = _write_pixels(files, recipe, beside)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise OSError(
+            f"{pixel_file}: decoded images cannot be kept here ({reason}); choose another --out"
+        ) from None
+    if index["cached"]:
+        beside.replace(pixel_file)
+    else:
+        beside.unlink()
+    return index | {"mark": mark}
+
+
+def _write_pixels(files: Sequence[Path], recipe: Recipe, place: Path) -> dict[str, Any]:
+    """Every image after the other, as long as they fit, and an index of what there is."""
     images, used, left_out = [], [], []
     written, limit = 0, int(CACHE_GIB * 2**30)
-    beside = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
-    with beside.open("wb") as pixels:
+    with place.open("wb") as pixels:
         for at, path in enumerate(files):
             try:
                 picture = _prepared(path, recipe)
@@ -233,11 +250,7 @@ def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) 
                 pixels.write(picture.tobytes())
             images.append((path.stem, picture.shape))
             used.append(at)
-    if written > limit:
-        beside.unlink()
-    else:
-        beside.replace(pixel_file)
-    return {"mark": mark, "cached": written <= limit, "images": images, "used": used, "left_out": left_out}
+    return {"cached": written <= limit, "images": images, "used": used, "left_out": left_out}
 
 
 def _prepared(path: Path, recipe: Recipe) -> Levels:

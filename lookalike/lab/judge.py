@@ -2,7 +2,8 @@
 
 A cell is the mean over images with a bootstrap 95 % interval; with several seeds an image's score is its mean over
 the seeds, and the deviation between seeds is given. The best of each column is marked, and every other loss has the
-p of a paired sign-flip test against it. Baselines are rows too, but never the best.
+p of a paired sign-flip test against it. Baselines are rows too, but never the best. KID judges whole sets: its cell
+is a mean and a deviation over subsets of the images, without a test.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lookalike import registry, runs, signature, weights
-from lookalike.lab import bakeoff
+from lookalike.lab import bakeoff, kid
 from lookalike.lab.data import Report, as_levels
 from lookalike.lab.recipe import Recipe, from_json
 from lookalike.lab.task import Direction, Sets, Task
@@ -30,11 +31,13 @@ from lookalike.ops import colour
 RESAMPLES = 2000
 FLIPS = 9999
 EXACT_UP_TO = 12  # images: all sign flips are tried
+ROUNDING = 1e-6  # of scores, which are float32
 AT_ONCE = 8  # images through a network
 GAIN = 4  # of difference maps: a quarter of the range is white
 
 Scores = NDArray[np.float64]
 Judged = Callable[[Tensor, Tensor], Tensor]
+JudgedWhole = Callable[[Tensor], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Column:
         min_side: the smallest side it takes.
         metric: its name in the catalogue, "" for none: whose loss it is the own metric of.
         absent: why there is no score at all.
+        whole: instead of ``score``, of all outputs of its one direction: a mean, and a deviation over subsets.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Column:
     min_side: int = 1
     metric: str = ""
     absent: str = ""
+    whole: JudgedWhole | None = None
 
 
 @dataclass
@@ -77,7 +82,13 @@ class Row:
 
 
 def judge(
-    folder: Path, *, data: str = "", out: Path | None = None, device: str = "cpu", report: Report = print
+    folder: Path,
+    *,
+    data: str = "",
+    out: Path | None = None,
+    device: str = "cpu",
+    features: str = kid.DEFAULT,
+    report: Report = print,
 ) -> dict[str, Any]:
     """Judge a finished bake-off and write matrix, samples and maps.
 
@@ -86,13 +97,14 @@ def judge(
         data: other images to judge on: a folder of the kind that the task takes; "" takes the held-out images.
         out: where to write; None writes into the run folder.
         device: that computes.
+        features: for KID, as `kid.describer_of` takes it.
         report: told what is left out.
 
     Returns:
         What ``matrix.json`` holds.
 
     Raises:
-        ValueError: when the folder is no run of the lab, or nothing in it is trained.
+        ValueError: when the folder is no run of the lab, nothing in it is trained, or there are no such features.
     """
     recipe = from_json(runs.read_json(folder / runs.RECIPE))
     lab = runs.read_json(folder / runs.LAB)
@@ -109,7 +121,7 @@ def judge(
         lab["samples"]["rows"] = bakeoff.sample_rows(sets)
         _copy_record(folder, out, lab)
     targets = {way.name: task.held(sets, way)[1] for way in task.directions}
-    columns = columns_of(task, targets)
+    columns = columns_of(task, targets, features)
     matrix = {
         "columns": [
             {"name": one.name, "title": one.title, "better": one.better, "signature": one.signature}
@@ -181,9 +193,9 @@ def _baselines(task: Task[Any], sets: Sets) -> list[Row]:
 # ---- columns
 
 
-def columns_of(task: Task[Any], targets: dict[str, Tensor]) -> list[Column]:
+def columns_of(task: Task[Any], targets: dict[str, Tensor], features: str = kid.DEFAULT) -> list[Column]:
     """Every metric that needs no learned weights, LPIPS and DISTS where theirs are here; for translations also what
-    is kept of the input, and how near the colours are to the other side's.
+    is kept of the input, how near the colours are to the other side's, and KID to the other side's images.
     """
     paired = tuple(way.name for way in task.directions if way.paired)
     names = registry.cheap() + [
@@ -192,10 +204,21 @@ def columns_of(task: Task[Any], targets: dict[str, Tensor]) -> list[Column]:
         if weights.present(registry.metric_class(name).facts.weights)
     ]
     columns = [_metric_column(registry.get(name, check="shapes").to(task.device), paired) for name in names]
-    for way in task.directions:
-        if not way.paired:
-            columns += _translation_columns(task, way, targets)
+    ways = [way for way in task.directions if not way.paired]
+    describer = _describer(features, task.device) if ways else ""
+    for way in ways:
+        goal = targets[next(other.name for other in ways if other != way)]
+        columns += _translation_columns(task, way, goal)
+        columns.append(_kid_column(way, len(targets[way.name]), goal, describer, features))
     return columns
+
+
+def _describer(features: str, device: str) -> kid.Describer | str:
+    """The features of KID, or why they are not here."""
+    try:
+        return kid.describer_of(features, device)
+    except weights.MissingWeights as missing:
+        return str(missing)
 
 
 def _metric_column(metric: Metric, directions: tuple[str, ...]) -> Column:
@@ -207,10 +230,9 @@ def _metric_column(metric: Metric, directions: tuple[str, ...]) -> Column:
     )  # fmt: skip
 
 
-def _translation_columns(task: Task[Any], way: Direction, targets: dict[str, Tensor]) -> list[Column]:
+def _translation_columns(task: Task[Any], way: Direction, goal: Tensor) -> list[Column]:
     structure = SSIM(check="shapes")
     low = registry.get("ciede2000_low", check="shapes").to(task.device)
-    goal = targets[next(other.name for other in task.directions if not other.paired and other != way)]
     mean, spread = _lab_statistics(goal)
 
     def kept(outputs: Tensor, inputs: Tensor) -> Tensor:
@@ -228,9 +250,30 @@ def _translation_columns(task: Task[Any], way: Direction, targets: dict[str, Ten
                f"{low.signature()}|of:input", (way.name,), low),
         Column(f"{way.name}:lab_distance", f"{way.label}: mean colour from the other side's", "lower", from_goal,
                (way.name,), far),
-        Column(f"{way.name}:kid", f"{way.label}: KID", "lower", "", (way.name,), None,
-               absent="needs Inception features, which this library does not have"),
     ]  # fmt: skip
+
+
+def _kid_column(way: Direction, count: int, goal: Tensor, describer: kid.Describer | str, asked: str) -> Column:
+    """How far the outputs are, as a set, from the images of the other side."""
+    if isinstance(describer, str):
+        name, title = f"{way.name}:kid_{asked}_{kid.LAYER}", f"{way.label}: KID ({asked} {kid.LAYER})"
+        return Column(name, title, "lower", "", (way.name,), None, absent=describer)
+    few = min(count, len(goal)) < kid.LEAST
+    vectors: list[Tensor] = []
+
+    def described(images: Tensor) -> Tensor:
+        return torch.cat([describer.vectors(part).double() for part in images.split(AT_ONCE)])
+
+    def far(outputs: Tensor) -> tuple[float, float]:
+        if not vectors:
+            vectors.append(described(goal))
+        return kid.kid(described(outputs), vectors[0])
+
+    return Column(
+        f"{way.name}:kid_{describer.name}", f"{way.label}: KID ({describer.title})", "lower",
+        "" if few else kid.sign(describer, count, len(goal)), (way.name,), None, describer.min_side,
+        absent=f"needs {kid.LEAST} images a side, there are {count} and {len(goal)}" if few else "", whole=far,
+    )  # fmt: skip
 
 
 def _lab_means(images: Tensor) -> Tensor:
@@ -257,34 +300,76 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, Te
         for row in rows
     ]
     for column in columns:
-        scores = [_scores(row, column, targets) for row in rows]
-        best = best_of(
-            [_per_image(one) if row.kind == "loss" else None for row, one in zip(rows, scores, strict=True)],
-            column.better,
-        )
-        winner = None if best is None else _per_image(scores[best])
-        for at, (row, line) in enumerate(zip(rows, table, strict=True)):
-            found = scores[at]
-            if isinstance(found, str):
-                line["cells"][column.name] = {"absent": found}
-                continue
-            compared = winner is not None and row.kind == "loss" and at != best
-            line["cells"][column.name] = _cell(found) | {
-                "best": at == best,
-                "p": paired_p(_images(found), winner) if compared and winner is not None else None,
-            }
+        cells = _whole_cells(rows, column, targets) if column.whole else _image_cells(rows, column, targets)
+        for line, cell in zip(table, cells, strict=True):
+            line["cells"][column.name] = cell
     return table
+
+
+def _image_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
+    scores = [_scores(row, column, targets) for row in rows]
+    best = best_of(
+        [_per_image(one) if row.kind == "loss" else None for row, one in zip(rows, scores, strict=True)],
+        column.better,
+    )
+    winner = None if best is None else _per_image(scores[best])
+    cells: list[dict[str, Any]] = []
+    for at, (row, found) in enumerate(zip(rows, scores, strict=True)):
+        if isinstance(found, str):
+            cells.append({"absent": found})
+            continue
+        compared = winner is not None and row.kind == "loss" and at != best
+        p = paired_p(_images(found), winner) if compared and winner is not None else None
+        cells.append(_cell(found) | {"best": at == best, "p": p})
+    return cells
+
+
+def _whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
+    """Means over seeds, of each seed's value over subsets; the deviations over subsets are averaged as squares."""
+    [way] = column.directions
+    found: list[tuple[Scores, Scores] | str] = []
+    for row in rows:
+        absent = _absent(row, column, targets)
+        if absent or column.whole is None:
+            found.append(absent)
+            continue
+        with torch.no_grad():
+            values, spreads = zip(*(column.whole(drawn[way]) for drawn in row.outputs), strict=True)
+        found.append((np.array(values), np.array(spreads)))
+    best = best_of(
+        [
+            None if isinstance(one, str) or row.kind != "loss" else one[0]
+            for row, one in zip(rows, found, strict=True)
+        ],
+        column.better,
+    )
+    return [
+        {"absent": one}
+        if isinstance(one, str)
+        else {
+            "mean": float(one[0].mean()), "low": None, "high": None,
+            "sd_subsets": float(np.sqrt(np.square(one[1]).mean())), "sd_seeds": _between(one[0]),
+            "n": len(targets[way]), "best": at == best, "p": None,
+        }
+        for at, one in enumerate(found)
+    ]  # fmt: skip
+
+
+def _absent(row: Row, column: Column, targets: dict[str, Tensor]) -> str:
+    """Why a row has no score in a column, "" when it has one."""
+    if not row.outputs:
+        return row.reason
+    side = min(targets[column.directions[0]].shape[2:])
+    if not column.absent and side < column.min_side:
+        return f"needs sides of at least {column.min_side} px, these have {side}"
+    return column.absent
 
 
 def _scores(row: Row, column: Column, targets: dict[str, Tensor]) -> Scores | str:
     """Scores ``(seeds, images)``, or why there are none."""
-    if not row.outputs:
-        return row.reason
-    if column.score is None:
-        return column.absent
-    side = min(targets[column.directions[0]].shape[2:])
-    if side < column.min_side:
-        return f"needs sides of at least {column.min_side} px, these have {side}"
+    absent = _absent(row, column, targets)
+    if absent or column.score is None:
+        return absent
     with torch.no_grad():
         return np.stack([
             torch.cat([
@@ -320,8 +405,13 @@ def best_of(scores: Sequence[Scores | None], better: str) -> int | None:
 def _cell(scores: Scores) -> dict[str, Any]:
     images = _images(scores)
     low, high = interval(images)
-    between = float(scores.mean(1).std(ddof=1)) if len(scores) > 1 else None
+    between = _between(scores.mean(1))
     return {"mean": float(images.mean()), "low": low, "high": high, "sd_seeds": between, "n": len(images)}
+
+
+def _between(seeds: Scores) -> float | None:
+    """The deviation between seeds, where there are several."""
+    return float(seeds.std(ddof=1)) if len(seeds) > 1 else None
 
 
 def interval(scores: Scores) -> tuple[float, float]:
@@ -347,12 +437,13 @@ def paired_p(scores: Scores, best: Scores) -> float:
     """
     difference = scores - best
     count = len(difference)
+    # As far as float32 can tell: sums that are equal but for rounding count as equal.
+    reached = abs(difference.sum()) - ROUNDING * np.abs(difference).sum()
     if count <= EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-        means = np.abs(signs @ difference)
-        return float((means >= abs(difference.sum()) * (1 - 1e-12)).mean())
+        return float((np.abs(signs @ difference) >= reached).mean())
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (FLIPS, count))
-    hits = int((np.abs(signs @ difference) >= abs(difference.sum()) * (1 - 1e-12)).sum())
+    hits = int((np.abs(signs @ difference) >= reached).sum())
     return (hits + 1) / (FLIPS + 1)
 
 
@@ -401,6 +492,7 @@ def _write_tables(out: Path, matrix: dict[str, Any]) -> None:
         "low",
         "high",
         "sd_seeds",
+        "sd_subsets",
         "n",
         "best",
         "own",
@@ -408,7 +500,7 @@ def _write_tables(out: Path, matrix: dict[str, Any]) -> None:
         "absent",
         "signature",
     ]
-    keys = ("mean", "low", "high", "sd_seeds", "n", "best")
+    keys = ("mean", "low", "high", "sd_seeds", "sd_subsets", "n", "best")
     lines = [
         [row["label"], row["kind"], column["name"], *(cell.get(key) for key in keys), column["name"] in row["own"],
          cell.get("p"), cell.get("absent"), column["signature"]]
@@ -421,7 +513,8 @@ def _write_tables(out: Path, matrix: dict[str, Any]) -> None:
 
 
 def as_markdown(matrix: dict[str, Any], names: Sequence[str] = ()) -> str:
-    """The matrix as a table: best of a column bold, own metric with °, not told from the best (p ≥ 0.05) with ≈.
+    """The matrix as a table: best of a column bold, own metric with °, not told from the best (p ≥ 0.05) with ≈;
+    the deviation over subsets in parentheses.
 
     Args:
         matrix: as ``matrix.json`` holds it.
@@ -442,7 +535,8 @@ def _shown(row: dict[str, Any], name: str) -> str:
     cell = row["cells"][name]
     if "absent" in cell:
         return "—"
-    value = f"{cell['mean']:.4g} [{cell['low']:.3g}, {cell['high']:.3g}]"
+    value = f"{cell['mean']:.4g} "
+    value += f"({cell['sd_subsets']:.2g})" if cell["low"] is None else f"[{cell['low']:.3g}, {cell['high']:.3g}]"
     if cell["sd_seeds"] is not None:
         value += f" ± {cell['sd_seeds']:.2g}"
     if cell["best"]:

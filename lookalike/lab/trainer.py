@@ -65,6 +65,7 @@ def train(
     start = checkpoint.load(saved, task) if saved.exists() else 0
     lines = _lines_until(folder / runs.TERMS, start)
     end = recipe.steps if until is None else min(until, recipe.steps)
+    kept = start
 
     show(start, {})
     with _stopping() as stop:
@@ -109,12 +110,24 @@ def train(
                         board.add_scalar(name, value, seen)
             show(step + 1, {name: value for name, (_, value) in terms.items()})
             if last or (step + 1) % recipe.save_every == 0:
-                if processes.rank() == 0:
-                    runs.write_text(folder / runs.TERMS, "\n".join([*lines, ""]))
-                checkpoint.save(saved, task, step + 1)
+                with _or_what_stays(kept):
+                    if processes.rank() == 0:
+                        runs.write_text(folder / runs.TERMS, "\n".join([*lines, ""]))
+                    checkpoint.save(saved, task, step + 1)
+                kept = step + 1
             if stopped:
                 raise Interrupted(f"stopped after step {step + 1}; the same command goes on")
     return max(start, end)
+
+
+@contextmanager
+def _or_what_stays(kept: int) -> Iterator[None]:
+    """Name what is still there when a save fails."""
+    try:
+        yield
+    except OSError as error:
+        stays = f"the checkpoint of step {kept} stays" if kept else "there is no earlier checkpoint"
+        raise OSError(f"{error}; {stays}. Once there is room, the same command goes on") from None
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
