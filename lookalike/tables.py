@@ -205,9 +205,8 @@ def _read_parquet(path: Path) -> Table:
 
 def _write_csv(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:
     with _text(file) as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*BEFORE, *metrics, *AFTER))
-        writer.writerows(["" if cell is None else cell for cell in _flat(row)] for row in rows)
+        text.write(runs.csv_line((*BEFORE, *metrics, *AFTER)))
+        text.writelines(runs.csv_line(_flat(row)) for row in rows)
 
 
 def _write_jsonl(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:

@@ -149,7 +149,21 @@ def test_whatever_a_metric_raises_is_an_error_of_the_row(
     [bad] = [row for row in tables.read(tmp_path / "scores.csv").rows if row.error]
     assert bad.values[0] is None
     assert bad.values[1] is not None
-    assert score(folders, tmp_path / "scores.csv").fresh == 0
+    found = score(folders, tmp_path / "scores.csv")
+    assert (found.fresh, found.failed) == (1, 0)  # what broke may go well another time
+
+
+def test_a_metric_that_breaks_has_not_declined(
+    folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(self: Any, x: Any, y: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(PSNR, "score", breaks)
+    found = score(folders[:2], metrics=None)
+    assert (found.rows, found.failed, "psnr" in found.declined) == (6, 6, False)
+    assert found.failures[0] == ("good", "0/0", "MemoryError")
+    assert main(["score", *map(str, folders[:2])]) == 3
 
 
 # What is done before the metrics
@@ -247,8 +261,10 @@ def test_what_cannot_be_matched_is_refused(tmp_path: Path) -> None:
         pairs.find(ref, [ref], "stems")
     with pytest.raises(ValueError, match="the same folder twice"):
         pairs.find(ref, [ref, ref])
-    with pytest.raises(ValueError, match="is not a folder"):
+    with pytest.raises(ValueError, match="nowhere is not there, not a folder"):
         pairs.find(ref, [tmp_path / "nowhere"])
+    with pytest.raises(ValueError, match=r"a\.png is a file, not a folder"):
+        pairs.find(ref, [ref / "a.png"])
 
 
 # Resuming
@@ -290,12 +306,32 @@ def test_a_hash_knows_a_change_that_keeps_size_and_time(tmp_path: Path) -> None:
     assert score(folders, tmp_path / "hash.csv", hashed=True).fresh == 1
 
 
+def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    ref, good, bad = make(tmp_path, 2)
+    for folder, named in ((ref, ref), (good, tmp_path / "one/x4"), (bad, tmp_path / "two/x4")):
+        for index in (0, 1):
+            file = named / f"{index}.bmp"  # of one size, and unpacked with one time
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(folder / f"{index}/{index}.png").save(file)
+            os.utime(file, ns=(10**18, 10**18))
+    table = tmp_path / "scores.csv"
+    score((ref, tmp_path / "one/x4"), table)
+    before = rows(table)[("x4", "0")]
+    assert score((ref, tmp_path / "two/x4"), table).fresh == 2
+    assert rows(table)[("x4", "0")].values[0] == measure(bad / "0/0.png", ref / "0/0.png", ["psnr"])[0].value
+    assert score((ref, tmp_path / "two/x4"), table).fresh == 0
+    assert score((ref, tmp_path / "one/x4"), table).fresh == 2
+    assert rows(table)[("x4", "0")] == before
+
+
 def test_other_settings_are_not_mixed(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     score(folders, table)
     for options in ({"convention": "scikit-image"}, {"crop_border": 1}, {"metrics": ["psnr"]}, {"hashed": True}):
         with pytest.raises(ValueError, match="begun with other settings"):
             score(folders, table, **options)
+    with pytest.raises(ValueError, match="signatures were in the order psnr, ssim, are in ssim, psnr"):
+        score(folders, table, metrics=["ssim", "psnr"])
     (tmp_path / "other.csv.journal").write_text("something else\n")
     with pytest.raises(ValueError, match="is no journal of scores"):
         score(folders, tmp_path / "other.csv")
@@ -551,6 +587,7 @@ BAD: dict[str, tuple[Callable[[Image.Image], bytes], str | None]] = {
     "bomb.png": (lambda image: bomb(), "claims more than 178,956,970 pixels"),
     "with spaces  and 'quotes'.png": (encoded, None),
     "new\nline.png": (encoded, None),
+    "carriage\rreturn.png": (encoded, None),
     "<script>alert(1)<.png": (encoded, None),
     "-m.png": (encoded, None),
 }
