@@ -101,7 +101,8 @@ def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs
         if not folder.is_dir():
             kind = "a file" if folder.exists() else "not there"
             raise ValueError(
-                f"score: {folder} is {kind}, not a folder; name a folder of references and one a method, or two images"
+                f"score: {folder} is {kind}, not a folder; name a folder of references and one a method, "
+                "or two images"
             )
     key = _key(match)
     unpaired: list[Unpaired] = []

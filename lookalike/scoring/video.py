@@ -1,8 +1,9 @@
 """Two videos, frame by frame, read by PyAV (FFmpeg).
 
-Frames belong together by their number; where one video lacks a frame that the other has, as their times show, the
-rows from there on have an error, and so has a frame that the decoder mended. They are brought to 8-bit RGB by FFmpeg's swscale, which the signature says
-(``frames:rgb24``); what a video holds beyond 8 bits is cut.
+Frames belong together by their number. Where one video lacks a frame that the other has, as their times show, the
+rows from there on have an error; so they have from a frame on that the decoder calls damaged. What a video without
+checksums does not show to be damaged is scored as it looks. Frames are brought to 8-bit RGB by FFmpeg's swscale,
+which the signature says (``frames:rgb24``); what a video holds beyond 8 bits is cut.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Frame(NamedTuple):
 
     Attributes:
         pixels: ``(h, w, 3)`` uint8.
-        step: how long after the one before it it is shown, in frames at the video's rate; None where it does not say.
+        step: time since the frame before it, in frames at the video's rate; None where the video does not say.
     """
 
     pixels: NDArray[np.uint8]
