@@ -193,7 +193,8 @@ def _read_parquet(path: Path) -> Table:
     from pyarrow import ArrowException
 
     try:
-        table = parquet.read_table(path)
+        with path.open("rb") as file:  # pyarrow opens no path that is not text
+            table = parquet.read_table(file)
         metadata = json.loads(table.schema.metadata[_KEY])
     except (ArrowException, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None

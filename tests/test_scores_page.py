@@ -161,6 +161,18 @@ def test_pictures_of_any_kind_are_reduced_and_never_stretched(tmp_path: Path, ki
             assert set(np.unique(np.asarray(reduced))) == {100}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not text are tried on Linux")
+@pytest.mark.parametrize("ending", tables.KINDS)
+def test_a_table_whose_name_is_not_text(table: Path, tmp_path: Path, ending: str):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs pyarrow")
+    read = tables.read(table)
+    place = tmp_path / f"folder \udcfe/scores \udcff<script>{ending}"
+    tables.write(place, read.metrics, read.metadata, read.rows)
+    page = scores.write(place).read_text(encoding="utf-8")
+    assert f"<title>scores \\xff&lt;script&gt;{ending} · lookalike scores</title>" in page
+
+
 def test_pictures_stand_upright_and_floats_are_seen(tmp_path: Path):
     ramp = np.tile(np.linspace(0, 1, 60, dtype=np.float32), (40, 1))
     Image.fromarray(ramp).save(tmp_path / "a.tif")

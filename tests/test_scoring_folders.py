@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -591,6 +592,10 @@ BAD: dict[str, tuple[Callable[[Image.Image], bytes], str | None]] = {
     "<script>alert(1)<.png": (encoded, None),
     "-m.png": (encoded, None),
 }
+# What is made otherwise, where the system can.
+LINKS = {"loop.png": "cannot be a file", "dangling.png": "no such file", "pipe.png": "not a regular file"}
+BYTES = {"bytes \udcff\udcfe.png": None}
+FORBIDDEN = {"forbidden.png": "no permission to read it"}
 
 
 @pytest.fixture(scope="module")
@@ -611,15 +616,16 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str,
         os.mkfifo(judged / "pipe.png")
         (judged / "folder.png").mkdir()
         (judged / "above").symlink_to(judged)
-        outcomes |= {"loop": "cannot be a file", "dangling": "no such file", "pipe": "not a regular file"}
+        outcomes |= {Path(name).stem: outcome for name, outcome in LINKS.items()}
     if sys.platform == "linux":
-        name = "bytes \udcff\udcfe"
-        (judged / f"{name}.png").write_bytes(encoded(image))
-        outcomes[name] = None
+        [name] = BYTES
+        (judged / name).write_bytes(encoded(image))
+        outcomes[Path(name).stem] = None
     if os.name == "posix" and os.geteuid() != 0:
-        (judged / "forbidden.png").write_bytes(encoded(image))
-        (judged / "forbidden.png").chmod(0)
-        outcomes["forbidden"] = "no permission to read it"
+        [name] = FORBIDDEN
+        (judged / name).write_bytes(encoded(image))
+        (judged / name).chmod(0)
+        outcomes[Path(name).stem] = FORBIDDEN[name]
     for stem in outcomes:
         (ref / f"{stem}.png").write_bytes(encoded(image))
     return ref, judged, outcomes
@@ -648,6 +654,16 @@ def test_bad_files_have_stated_outcomes(
     assert read["exif"].values[0] == 100
     reasons = {Path(path).name: reason for path, reason in found.pairs.unpaired}
     assert reasons == ({"above": "a link to a folder above it"} if os.name == "posix" else {})
+
+
+def test_the_page_of_bad_files_says_these_outcomes() -> None:
+    outcomes = {name: outcome for name, (_, outcome) in BAD.items()} | LINKS | BYTES | FORBIDDEN
+    page = (ROOT / "docs" / "bad-files.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^\| `(.+?)` \| .+? \| (.+?) \|$", page, re.MULTILINE))
+    assert set(said) == {ascii(name)[1:-1] for name in outcomes}
+    for name, outcome in outcomes.items():
+        row = said[ascii(name)[1:-1]]
+        assert row.startswith("scored") if outcome is None else f"“{outcome}" in row, name
 
 
 def test_bad_files_are_3_in_a_process(bad: tuple[Path, Path, Any], tmp_path: Path) -> None:

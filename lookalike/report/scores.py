@@ -61,7 +61,7 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
         "scores.html.j2",
         styles=["study.css", "lab.css", "scores.css"],
         scripts=["sort.js", "scores.js"],
-        name=table.name,
+        name=tables.as_text(table.name),
         metrics=found.metrics,
         signatures=found.metadata["signatures"],
         better=found.metadata["better"],
