@@ -200,6 +200,7 @@ def test_other_sizes_are_refused_or_resized_by_rule(tmp_path: Path, kind: str) -
             Image.fromarray(image if kind == "uint8" else image.astype(np.uint16) * 257).save(folder / "a.png")
     found = score(folders, tmp_path / "refused.csv", metrics=["psnr"])
     assert "judged is 40x32 px, the reference 80x64 px" in found.failures[0][2]
+    assert "name a rule with --resize" in found.failures[0][2]
     found = score(folders, tmp_path / "resized.csv", metrics=["psnr"], resize="bicubic")
     wanted = np.asarray(Image.fromarray(x).resize((80, 64), Image.Resampling.BICUBIC))
     mse = np.square(wanted.astype(float) - y).mean() / 255**2

@@ -180,7 +180,13 @@ class Scorer:
             TypeError, ValueError: when they cannot be compared.
         """
         recipe = self.recipe
-        if recipe.resize and x.shape[:2] != y.shape[:2]:
+        if x.shape[:2] != y.shape[:2]:
+            if not recipe.resize:
+                sizes = [f"{image.shape[1]}x{image.shape[0]} px" for image in (x, y)]
+                raise ValueError(
+                    f"the image judged is {sizes[0]}, the reference {sizes[1]}; crop or resize it yourself, or "
+                    "name a rule with --resize: the way it is done changes every number"
+                )
             low, high = images.bounds(recipe.carried)
             fits = low <= x.min() and x.max() <= high
             x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
