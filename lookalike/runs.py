@@ -143,11 +143,20 @@ def read_json(path: Path) -> Any:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table with one header line; None is an empty cell."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    write_text(path, text.getvalue())
+    write_text(path, "".join(csv_line(row) for row in (header, *rows)))
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """A line of a table; None is an empty cell.
+
+    Example:
+        >>> csv_line(["a,b", None, 0.5]), csv_line(["a\\rb"])
+        ('"a,b",,0.5\\n', '"a\\rb"\\n')
+    """
+    line = io.StringIO(newline="")
+    # Python 3.11 quotes the line ends that stand in its own, and readers take a lone \r for one.
+    csv.writer(line, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:

@@ -193,7 +193,8 @@ def _read_parquet(path: Path) -> Table:
     from pyarrow import ArrowException
 
     try:
-        table = parquet.read_table(path)
+        with path.open("rb") as file:  # pyarrow opens no path that is not text
+            table = parquet.read_table(file)
         metadata = json.loads(table.schema.metadata[_KEY])
     except (ArrowException, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None
@@ -205,9 +206,8 @@ def _read_parquet(path: Path) -> Table:
 
 def _write_csv(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:
     with _text(file) as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*BEFORE, *metrics, *AFTER))
-        writer.writerows(["" if cell is None else cell for cell in _flat(row)] for row in rows)
+        text.write(runs.csv_line((*BEFORE, *metrics, *AFTER)))
+        text.writelines(runs.csv_line(_flat(row)) for row in rows)
 
 
 def _write_jsonl(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:

@@ -4,9 +4,10 @@ import contextlib
 import io
 import os
 import struct
+import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.images import UnreadableImage, as_batch, load, load_pair, pair
+from lookalike.scoring import pairs
 
 
 def picture(height: int = 24, width: int = 31, channels: int = 3, seed: int = 0) -> np.ndarray:
@@ -534,18 +536,35 @@ def test_a_fifo_is_refused_without_waiting(tmp_path: Path) -> None:
     assert refusal("/dev/zero") == "not a regular file"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.png", picture())
-    path.chmod(0)
-    assert refusal(path) == "no permission to read it"
-    (tmp_path / "closed").mkdir()
-    inside = saved(tmp_path / "closed" / "a.png", picture())
-    (tmp_path / "closed").chmod(0)
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may read everything, and so is somebody else for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
     try:
-        assert refusal(inside) == "no permission to read it"
+        yield
     finally:
-        (tmp_path / "closed").chmod(0o700)
+        os.seteuid(user)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permission bits are POSIX")
+def test_a_file_without_permission_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "closed").mkdir()
+        inside, path, whole = (saved(folder / place, picture()) for place in ("closed/a.png", "a.png", "b.png"))
+        path.chmod(0)
+        (folder / "closed").chmod(0)
+        with as_nobody():
+            assert load(whole).shape == (24, 31, 3)
+            assert refusal(path) == "no permission to read it"
+            assert refusal(inside) == "no permission to read it"
+            found = pairs.find(folder, [folder])
+        (folder / "closed").chmod(0o700)
+    assert [group.pair for group in found.groups] == ["a", "b"]
+    assert set(found.unpaired) == {(str(folder / "closed"), "cannot be listed (Permission denied)")}
 
 
 def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:

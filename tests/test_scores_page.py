@@ -1,5 +1,7 @@
 """The page of a score table: numbers, pictures and names are those of the table, and it works in a browser."""
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -154,12 +156,44 @@ def test_pictures_of_any_kind_are_reduced_and_never_stretched(tmp_path: Path, ki
     store: list[str] = []
     assert scores._stored("a.tif" if kind == "CMYK" else "a.png", tmp_path, store) == {"place": 0}
     if kind == "I;16":
-        import base64
-        import io
-
         with Image.open(io.BytesIO(base64.b64decode(store[0].split(",")[1]))) as reduced:
             assert reduced.size == (scores.SHOWN_PX, 144)
             assert set(np.unique(np.asarray(reduced))) == {100}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not text are tried on Linux")
+@pytest.mark.parametrize("ending", tables.KINDS)
+def test_a_table_whose_name_is_not_text(table: Path, tmp_path: Path, ending: str):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs pyarrow")
+    read = tables.read(table)
+    place = tmp_path / f"folder \udcfe/scores \udcff<script>{ending}"
+    tables.write(place, read.metrics, read.metadata, read.rows)
+    page = scores.write(place).read_text(encoding="utf-8")
+    assert f"<title>scores \\xff&lt;script&gt;{ending} · lookalike scores</title>" in page
+
+
+def test_pictures_stand_upright_and_floats_are_seen(tmp_path: Path):
+    ramp = np.tile(np.linspace(0, 1, 60, dtype=np.float32), (40, 1))
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by a quarter
+    Image.fromarray(np.uint8(ramp * 255)).save(tmp_path / "b.png", exif=exif)
+    for name, size in (("a.tif", (60, 40)), ("b.png", (40, 60))):
+        with Image.open(io.BytesIO(scores._reduced(tmp_path / name))) as reduced:
+            assert reduced.size == size
+            assert np.ptp(np.asarray(reduced)) == 255
+
+
+def test_a_picture_that_cannot_be_asked_for_costs_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "eps.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    assert "no picture: eps.png (cannot identify" in scores._stored("eps.png", tmp_path, [])["reason"]
+
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert "no picture: a.png ([Errno 13] Permission denied)" in scores._stored("a.png", tmp_path, [])["reason"]
 
 
 def test_tables_that_cannot_be_shown(table: Path, tmp_path: Path):
@@ -167,6 +201,10 @@ def test_tables_that_cannot_be_shown(table: Path, tmp_path: Path):
     tables.write(tmp_path / "bare.jsonl", read.metrics, read.metadata | {"statistics": None}, read.rows)
     with pytest.raises(ValueError, match="without statistics or rows"):
         scores.write(tmp_path / "bare.jsonl")
+    rows = [row._replace(method="another") for row in read.rows]
+    tables.write(tmp_path / "mixed.jsonl", read.metrics, read.metadata, rows)
+    with pytest.raises(ValueError, match="its statistics lack another; make it again"):
+        scores.write(tmp_path / "mixed.jsonl")
     with pytest.raises(ValueError, match=r"a page ends in \.html"):
         scores.write(table, table)
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -149,7 +150,21 @@ def test_whatever_a_metric_raises_is_an_error_of_the_row(
     [bad] = [row for row in tables.read(tmp_path / "scores.csv").rows if row.error]
     assert bad.values[0] is None
     assert bad.values[1] is not None
-    assert score(folders, tmp_path / "scores.csv").fresh == 0
+    found = score(folders, tmp_path / "scores.csv")
+    assert (found.fresh, found.failed) == (1, 0)  # what broke may go well another time
+
+
+def test_a_metric_that_breaks_has_not_declined(
+    folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(self: Any, x: Any, y: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(PSNR, "score", breaks)
+    found = score(folders[:2], metrics=None)
+    assert (found.rows, found.failed, "psnr" in found.declined) == (6, 6, False)
+    assert found.failures[0] == ("good", "0/0", "MemoryError")
+    assert main(["score", *map(str, folders[:2])]) == 3
 
 
 # What is done before the metrics
@@ -185,6 +200,7 @@ def test_other_sizes_are_refused_or_resized_by_rule(tmp_path: Path, kind: str) -
             Image.fromarray(image if kind == "uint8" else image.astype(np.uint16) * 257).save(folder / "a.png")
     found = score(folders, tmp_path / "refused.csv", metrics=["psnr"])
     assert "judged is 40x32 px, the reference 80x64 px" in found.failures[0][2]
+    assert "name a rule with --resize" in found.failures[0][2]
     found = score(folders, tmp_path / "resized.csv", metrics=["psnr"], resize="bicubic")
     wanted = np.asarray(Image.fromarray(x).resize((80, 64), Image.Resampling.BICUBIC))
     mse = np.square(wanted.astype(float) - y).mean() / 255**2
@@ -247,8 +263,10 @@ def test_what_cannot_be_matched_is_refused(tmp_path: Path) -> None:
         pairs.find(ref, [ref], "stems")
     with pytest.raises(ValueError, match="the same folder twice"):
         pairs.find(ref, [ref, ref])
-    with pytest.raises(ValueError, match="is not a folder"):
+    with pytest.raises(ValueError, match="nowhere is not there, not a folder"):
         pairs.find(ref, [tmp_path / "nowhere"])
+    with pytest.raises(ValueError, match=r"a\.png is a file, not a folder"):
+        pairs.find(ref, [ref / "a.png"])
 
 
 # Resuming
@@ -290,12 +308,32 @@ def test_a_hash_knows_a_change_that_keeps_size_and_time(tmp_path: Path) -> None:
     assert score(folders, tmp_path / "hash.csv", hashed=True).fresh == 1
 
 
+def test_another_folder_of_the_same_name_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    ref, good, bad = make(tmp_path, 2)
+    for folder, named in ((ref, ref), (good, tmp_path / "one/x4"), (bad, tmp_path / "two/x4")):
+        for index in (0, 1):
+            file = named / f"{index}.bmp"  # of one size, and unpacked with one time
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.open(folder / f"{index}/{index}.png").save(file)
+            os.utime(file, ns=(10**18, 10**18))
+    table = tmp_path / "scores.csv"
+    score((ref, tmp_path / "one/x4"), table)
+    before = rows(table)[("x4", "0")]
+    assert score((ref, tmp_path / "two/x4"), table).fresh == 2
+    assert rows(table)[("x4", "0")].values[0] == measure(bad / "0/0.png", ref / "0/0.png", ["psnr"])[0].value
+    assert score((ref, tmp_path / "two/x4"), table).fresh == 0
+    assert score((ref, tmp_path / "one/x4"), table).fresh == 2
+    assert rows(table)[("x4", "0")] == before
+
+
 def test_other_settings_are_not_mixed(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     score(folders, table)
     for options in ({"convention": "scikit-image"}, {"crop_border": 1}, {"metrics": ["psnr"]}, {"hashed": True}):
         with pytest.raises(ValueError, match="begun with other settings"):
             score(folders, table, **options)
+    with pytest.raises(ValueError, match="signatures were in the order psnr, ssim, are in ssim, psnr"):
+        score(folders, table, metrics=["ssim", "psnr"])
     (tmp_path / "other.csv.journal").write_text("something else\n")
     with pytest.raises(ValueError, match="is no journal of scores"):
         score(folders, tmp_path / "other.csv")
@@ -551,9 +589,14 @@ BAD: dict[str, tuple[Callable[[Image.Image], bytes], str | None]] = {
     "bomb.png": (lambda image: bomb(), "claims more than 178,956,970 pixels"),
     "with spaces  and 'quotes'.png": (encoded, None),
     "new\nline.png": (encoded, None),
+    "carriage\rreturn.png": (encoded, None),
     "<script>alert(1)<.png": (encoded, None),
     "-m.png": (encoded, None),
 }
+# What is made otherwise, where the system can.
+LINKS = {"loop.png": "cannot be a file", "dangling.png": "no such file", "pipe.png": "not a regular file"}
+BYTES = {"bytes \udcff\udcfe.png": None}
+FORBIDDEN = {"forbidden.png": "no permission to read it"}
 
 
 @pytest.fixture(scope="module")
@@ -574,15 +617,16 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str,
         os.mkfifo(judged / "pipe.png")
         (judged / "folder.png").mkdir()
         (judged / "above").symlink_to(judged)
-        outcomes |= {"loop": "cannot be a file", "dangling": "no such file", "pipe": "not a regular file"}
+        outcomes |= {Path(name).stem: outcome for name, outcome in LINKS.items()}
     if sys.platform == "linux":
-        name = "bytes \udcff\udcfe"
-        (judged / f"{name}.png").write_bytes(encoded(image))
-        outcomes[name] = None
+        [name] = BYTES
+        (judged / name).write_bytes(encoded(image))
+        outcomes[Path(name).stem] = None
     if os.name == "posix" and os.geteuid() != 0:
-        (judged / "forbidden.png").write_bytes(encoded(image))
-        (judged / "forbidden.png").chmod(0)
-        outcomes["forbidden"] = "no permission to read it"
+        [name] = FORBIDDEN
+        (judged / name).write_bytes(encoded(image))
+        (judged / name).chmod(0)
+        outcomes[Path(name).stem] = FORBIDDEN[name]
     for stem in outcomes:
         (ref / f"{stem}.png").write_bytes(encoded(image))
     return ref, judged, outcomes
@@ -611,6 +655,16 @@ def test_bad_files_have_stated_outcomes(
     assert read["exif"].values[0] == 100
     reasons = {Path(path).name: reason for path, reason in found.pairs.unpaired}
     assert reasons == ({"above": "a link to a folder above it"} if os.name == "posix" else {})
+
+
+def test_the_page_of_bad_files_says_these_outcomes() -> None:
+    outcomes = {name: outcome for name, (_, outcome) in BAD.items()} | LINKS | BYTES | FORBIDDEN
+    page = (ROOT / "docs" / "bad-files.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^\| `(.+?)` \| .+? \| (.+?) \|$", page, re.MULTILINE))
+    assert set(said) == {ascii(name)[1:-1] for name in outcomes}
+    for name, outcome in outcomes.items():
+        row = said[ascii(name)[1:-1]]
+        assert row.startswith("scored") if outcome is None else f"“{outcome}" in row, name
 
 
 def test_bad_files_are_3_in_a_process(bad: tuple[Path, Path, Any], tmp_path: Path) -> None:

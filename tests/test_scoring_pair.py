@@ -1,5 +1,7 @@
 """Numbers for one pair of anything, and the map of a metric as a picture."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +182,16 @@ def test_volumes_are_measured_by_those_that_take_them() -> None:
 
 
 # Maps
+
+
+def test_a_pair_is_scored_without_the_compiler() -> None:
+    """Torch loads it on the first call of an operator made in Python, and takes longer than for itself."""
+    code = (
+        "import sys, torch; before = 'torch._dynamo' in sys.modules; from lookalike import images;"
+        "from lookalike.scoring.pair import measure; x = images.sample('astronaut', 64); measure(x, x);"
+        "sys.exit('torch._dynamo' in sys.modules and not before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_map_of_ssim_has_fixed_colours(tmp_path: Path) -> None:

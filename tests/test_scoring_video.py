@@ -2,22 +2,28 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from skimage import data
 
 from lookalike import tables
 from lookalike.cli.main import main
+from lookalike.images import UnreadableImage
 from lookalike.scoring.pair import measure
 from lookalike.scoring.video import score_videos
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install 'lookalike[video]'")
 
 
-def film(path: Path, count: int = 8, sigma: float = 0.0, side: int = 64) -> list[np.ndarray]:
-    """A walk over a photograph, without loss, noisier with time; the frames as they were."""
+def film(
+    path: Path, count: int = 8, sigma: float = 0.0, side: int = 64, lost: int | None = None
+) -> list[np.ndarray]:
+    """A walk over a photograph, without loss, noisier with time; the frames as they were. One may be lost."""
     generator = np.random.default_rng(0)
     frames = []
     with av.open(str(path), "w") as container:
@@ -28,9 +34,28 @@ def film(path: Path, count: int = 8, sigma: float = 0.0, side: int = 64) -> list
             still = data.astronaut()[index : index + side, 150 : 150 + side]
             noise = generator.normal(0, sigma * (1 + index), still.shape) if sigma else 0
             frames.append(np.clip(still + noise, 0, 255).astype(np.uint8))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frames[-1], format="rgb24")))
+            packets = stream.encode(av.VideoFrame.from_ndarray(frames[-1], format="rgb24"))
+            container.mux([] if index == lost else packets)
         container.mux(stream.encode())
     return frames
+
+
+def lossy(path: Path, count: int, damaged: int | None = None) -> bytes:
+    """The same walk in MPEG-4, whose decoder knows most damage; half of one frame may be noise."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for index in range(count):
+            still = np.ascontiguousarray(data.astronaut()[index : index + 32, 150 : 150 + 48])
+            for packet in stream.encode(av.VideoFrame.from_ndarray(still, format="rgb24")):
+                half = packet.size // 2 if index == damaged else packet.size
+                noise = np.random.default_rng(0).bytes(packet.size - half)
+                written = av.Packet(bytes(packet)[:half] + noise)
+                written.pts, written.dts, written.time_base = packet.pts, packet.dts, packet.time_base
+                written.stream, written.is_keyframe = stream, packet.is_keyframe
+                container.mux(written)
+        container.mux(stream.encode())
+    return path.read_bytes()
 
 
 def test_frames_are_scored_as_images_are(tmp_path: Path) -> None:
@@ -78,6 +103,48 @@ def test_frames_that_are_missing_or_damaged_are_rows_with_an_error(
     assert len(found.rows) == 8
     assert found.rows[0].error is None
     assert found.rows[7].error is not None
+
+
+@pytest.mark.parametrize("side", ["ref", "test"])
+def test_after_a_lost_frame_nothing_is_compared_with_its_neighbour(tmp_path: Path, side: str) -> None:
+    for name in ("ref", "test"):
+        film(tmp_path / f"{name}.mkv", lost=3 if name == side else None)
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "test.mkv", ["psnr"])
+    assert [row.values[0] for row in found.rows] == [100.0] * 3 + [None] * 5
+    said = f"{tmp_path / side}.mkv: a frame is missing before frame 3"
+    assert [row.error for row in found.rows] == [None] * 3 + [said] * 5
+
+
+def test_a_frame_that_the_decoder_mended_has_no_number(tmp_path: Path) -> None:
+    lossy(tmp_path / "ref.mkv", 8)
+    lossy(tmp_path / "test.mkv", 8, damaged=4)
+    found = score_videos(tmp_path / "ref.mkv", tmp_path / "test.mkv", ["psnr"])
+    assert [row.values[0] for row in found.rows] == [100.0] * 4 + [None] * 4
+    assert {row.error for row in found.rows[4:]} == {f"{tmp_path / 'test.mkv'}: frame 4 is damaged"}
+
+
+@settings(
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_mutated_videos_raise_nothing_else(tmp_path: Path, draw: st.DataObject) -> None:
+    """Bytes of a real video, changed or cut: rows with errors, or one stated refusal."""
+    whole = tmp_path / "whole.mp4"
+    content = bytearray(whole.read_bytes() if whole.exists() else lossy(whole, 5))
+    for _ in range(draw.draw(st.integers(1, 4))):
+        at = draw.draw(st.integers(0, len(content) - 1))
+        if draw.draw(st.booleans()):
+            content[at] = draw.draw(st.integers(0, 255))
+        else:
+            del content[at : at + draw.draw(st.integers(1, 60))]
+            content = content or bytearray(b"x")
+    (tmp_path / "judged.mp4").write_bytes(content)
+    rows = []
+    with suppress(UnreadableImage):
+        rows = score_videos(whole, tmp_path / "judged.mp4", ["psnr"], resize="nearest", workers=1).rows
+        assert len(rows) >= 5
+    for row in rows:
+        assert (row.error is None) == (row.values[0] is not None)
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

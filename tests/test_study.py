@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,12 @@ def test_several_photographs_of_one_name(tmp_path: Path):
     files = [picture["file"] for photograph in record["photographs"] for picture in photograph["pictures"]]
     assert len(set(files)) == 30
     assert all((tmp_path / "out" / file).is_file() for file in files)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not text are tried on Linux")
+def test_a_photograph_whose_name_is_not_text(tmp_path: Path):
+    runs.write_png(tmp_path / "\udcff.png", crop(32, 32))
+    assert study.run([tmp_path / "\udcff.png"], tmp_path / "out")["photographs"][0]["title"] == "\\xff.png"
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path):

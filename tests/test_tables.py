@@ -19,6 +19,7 @@ ROWS = [
     Row("a", "1.png", "ref/1.png", "a/1.png", 768, 512, (31.25, 0.1 + 0.2), None),
     Row("a", 'quote " comma, <script>\nline\r.png', "ref/\x01ä.png", "a/☃.png", 3, 4, (math.inf, -0.0), None),
     Row("a", "2.png", "ref/2.png", "a/2.png", None, None, (None, None), "a/2.png: the file is empty"),
+    Row("a", "lone\rreturn", "ref/\r.png", "a/\r.png", 3, 4, (1.0, 2.0), None),
     Row("b", "3.png", "ref/3.png", "b/3.png", 8, 8, (30.0, None), "ssim: needs images of at least 11 px a side"),
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lookalike import runs, tables
 from lookalike.report import charts
@@ -21,6 +21,7 @@ SHOWN_PX = 192  # the longer side of a picture on the page
 PICTURES = 240  # at most on one page, each once
 POINTS = 3000  # of a scatter plot
 FAILURES = 50  # listed; the table holds all
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # what is scored; others may start programs
 
 Picture = dict[str, Any]  # {"place": in the page's store} or {"reason": why there is none}
 
@@ -51,6 +52,8 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
     statistics = found.metadata.get("statistics")
     if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
         raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
+    if strangers := {row.method for row in found.rows} - set(statistics["methods"]):
+        raise ValueError(f"{table}: its statistics lack {', '.join(sorted(strangers))}; make it again")
     methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
     store: list[str] = []
     failed = [row for row in found.rows if row.error is not None]
@@ -58,7 +61,7 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
         "scores.html.j2",
         styles=["study.css", "lab.css", "scores.css"],
         scripts=["sort.js", "scores.js"],
-        name=table.name,
+        name=tables.as_text(table.name),
         metrics=found.metrics,
         signatures=found.metadata["signatures"],
         better=found.metadata["better"],
@@ -154,10 +157,10 @@ def _stored(path: str, beside: Path, store: list[str]) -> Picture:
     """A picture reduced into the store, or the reason why it is not there."""
     if len(store) >= PICTURES:
         return {"reason": f"left out, the page holds {PICTURES} pictures"}
-    places = [place for place in (Path(path), beside / path) if place.is_file()]
-    if not places:
-        return {"reason": f"not found: {path}"}
     try:
+        places = [place for place in (Path(path), beside / path) if place.is_file()]
+        if not places:
+            return {"reason": f"not found: {path}"}
         content = _reduced(places[0])
     except Exception as error:  # decoders raise anything; one bad file must not cost the page
         return {"reason": f"no picture: {path} ({' '.join(str(error).split()) or type(error).__name__})"}
@@ -166,11 +169,15 @@ def _stored(path: str, beside: Path, store: list[str]) -> Picture:
 
 
 def _reduced(path: Path) -> bytes:
-    """A PNG of at most ``SHOWN_PX``, of 8 bits; 16 bits are divided by 257, nothing is stretched."""
-    with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
-        image = opened
+    """A PNG of at most ``SHOWN_PX``, of 8 bits, upright; 16 bits are divided by 257, floats times 255, nothing is
+    stretched.
+    """
+    with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as opened:
+        image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
             image = image.convert("I").point(lambda level: level / 257).convert("L")
+        elif image.mode == "F":
+            image = image.point(lambda level: level * 255).convert("L")
         elif image.mode not in ("L", "RGB", "RGBA"):
             image = image.convert("RGBA" if image.mode in ("LA", "PA") or "transparency" in image.info else "RGB")
         image.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX, reducing_gap=None)

@@ -195,6 +195,12 @@ def _difference(found: Any, header: bytes) -> str:
         return "is no journal of scores; name another output, or move that file away"
     changed = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     said = "; ".join(f"{name} was {found.get(name)}, is {wanted.get(name)}" for name in changed)
+    if not changed:  # the same settings in another order: that of the columns
+        said = "; ".join(
+            f"{name} were in the order {', '.join(found[name])}, are in {', '.join(wanted[name])}"
+            for name in wanted
+            if isinstance(wanted[name], dict) and list(wanted[name]) != list(found[name])
+        )
     return f"begun with other settings ({said}), which are not mixed; name another output, or delete that file"
 
 

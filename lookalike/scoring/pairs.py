@@ -99,7 +99,11 @@ def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs
     """
     for folder in (reference, *folders):
         if not folder.is_dir():
-            raise ValueError(f"score: {folder} is not a folder, {reference} is; name folders, or two images")
+            kind = "a file" if folder.exists() else "not there"
+            raise ValueError(
+                f"score: {folder} is {kind}, not a folder; name a folder of references and one a method, "
+                "or two images"
+            )
     key = _key(match)
     unpaired: list[Unpaired] = []
     references, others = _keyed(reference, key, match, unpaired)

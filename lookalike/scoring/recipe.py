@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -179,7 +180,13 @@ class Scorer:
             TypeError, ValueError: when they cannot be compared.
         """
         recipe = self.recipe
-        if recipe.resize and x.shape[:2] != y.shape[:2]:
+        if x.shape[:2] != y.shape[:2]:
+            if not recipe.resize:
+                sizes = [f"{image.shape[1]}x{image.shape[0]} px" for image in (x, y)]
+                raise ValueError(
+                    f"the image judged is {sizes[0]}, the reference {sizes[1]}; crop or resize it yourself, or "
+                    "name a rule with --resize: the way it is done changes every number"
+                )
             low, high = images.bounds(recipe.carried)
             fits = low <= x.min() and x.max() <= high
             x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
@@ -219,22 +226,26 @@ class Scorer:
             )
             columns = [self._column(metric, x, y) for metric in self.metrics]
         size = x.shape[3], x.shape[2]
+        reasons = {
+            name: column for name, column in zip(self.names, columns, strict=True) if isinstance(column, Exception)
+        }
+        broke = [one for one in reasons.values() if not isinstance(one, (ValueError, TypeError))]
+        raised = list(reasons.values()) if self.recipe.named else broke
+        error = "; ".join(map(_said, raised)) or None
+        declined = {} if error else {name: _said(one) for name, one in reasons.items()}
         entries = []
         for index, one in enumerate(group):
-            values = tuple(None if isinstance(column, str) else column[index] for column in columns)
-            reasons = {
-                name: column for name, column in zip(self.names, columns, strict=True) if isinstance(column, str)
-            }
-            error = "; ".join(reasons.values()) if reasons and self.recipe.named else None
-            entries.append(Entry(one.key, one.stamp, size, values, error, {} if error else reasons))
+            values = tuple(None if isinstance(column, Exception) else column[index] for column in columns)
+            stamps = ("", "") if broke else one.stamp  # never known: a full memory is no reason tomorrow
+            entries.append(Entry(one.key, stamps, size, values, error, declined))
         return entries
 
-    def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | str:
-        """The scores of a batch, or why there are none."""
+    def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | Exception:
+        """The scores of a batch, or why there are none: a metric that declines raises ValueError or TypeError."""
         try:
             return metric(x, y).double().tolist()
         except Exception as error:  # whatever a metric raises is an error of these rows; the run goes on
-            return _said(error)
+            return error.with_traceback(None)
 
 
 def carried_by(paths: Iterable[str], alpha: str | None, data_range: DataRange | None) -> tuple[DataRange, bool]:
@@ -248,7 +259,7 @@ def carried_by(paths: Iterable[str], alpha: str | None, data_range: DataRange | 
     for path in paths:
         try:
             carried = images.as_batch(images.load(path, alpha=alpha))[1]
-        except (ValueError, TypeError, OSError, MemoryError):
+        except Exception:  # whatever a decoder raises is said where the pair is scored
             continue
         if carried is None:
             return (1.0 if data_range is None else data_range), True
@@ -279,7 +290,9 @@ def resized(image: NDArray[Any], size: tuple[int, int], rule: Resize) -> NDArray
 
 
 def stamp(path: str, hashed: bool) -> str:
-    """What tells a file from a changed one: size and time, or its SHA-256; "" for one that cannot be asked."""
+    """What tells a file from a changed one, or from another: its place, size and time, or its SHA-256; "" for one
+    that cannot be asked.
+    """
     try:
         if hashed:
             with open(path, "rb") as file:
@@ -287,7 +300,8 @@ def stamp(path: str, hashed: bool) -> str:
         found = os.stat(path)
     except (OSError, ValueError):
         return ""
-    return f"{found.st_size}:{found.st_mtime_ns}"
+    place = zlib.crc32(os.fsencode(os.path.abspath(path)))  # copies, and what an archive unpacks, share their times
+    return f"{found.st_size}:{found.st_mtime_ns}:{place:08x}"
 
 
 def _luma(image: Tensor, rule: Luma) -> Tensor:

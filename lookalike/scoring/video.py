@@ -1,7 +1,9 @@
 """Two videos, frame by frame, read by PyAV (FFmpeg).
 
-Frames belong together by their number. They are brought to 8-bit RGB by FFmpeg's swscale, which the signature says
-(``frames:rgb24``); what a video holds beyond 8 bits is cut.
+Frames belong together by their number. Where one video lacks a frame that the other has, as their times show, the
+rows from there on have an error; so they have from a frame on that the decoder calls damaged. What a video without
+checksums does not show to be damaged is scored as it looks. Frames are brought to 8-bit RGB by FFmpeg's swscale,
+which the signature says (``frames:rgb24``); what a video holds beyond 8 bits is cut.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -29,7 +31,28 @@ from lookalike.tables import Row
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _AHEAD = 3  # frames a worker, waiting or done
 
-Frame = NDArray[np.uint8]
+_LOST = 0.75  # of a frame's time: by so much more one video goes on than the other where it lost a frame
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    MemoryError,
+)  # what PyAV raises on bytes that are no video, but its own
+
+
+class Frame(NamedTuple):
+    """A picture of a video.
+
+    Attributes:
+        pixels: ``(h, w, 3)`` uint8.
+        step: time since the frame before it, in frames at the video's rate; None where the video does not say.
+    """
+
+    pixels: NDArray[np.uint8]
+    step: float | None
+
+
+Picture = NDArray[np.uint8] | str  # or why there is none
 
 
 @dataclass(frozen=True)
@@ -137,27 +160,37 @@ def frames_claimed(path: Path) -> int:
     try:
         with av.open(str(path)) as container:
             return container.streams.video[0].frames if container.streams.video else 0
-    except (av.FFmpegError, OSError):
+    except (av.FFmpegError, *_DAMAGE):
         return 0
 
 
 def frames(path: Path) -> Iterator[Frame]:
-    """The frames of the first video stream, ``(h, w, 3)`` uint8.
+    """The frames of the first video stream.
 
     Raises:
-        UnreadableImage: when there is none, or the rest cannot be read.
+        UnreadableImage: when there is none, or the rest cannot be read as it was written.
     """
     av = _av()
     count = 0
+    before = None
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise UnreadableImage(f"{path}: holds no video")
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise UnreadableImage(f"{path}: frame {count} is damaged")
+                step = None
+                if None not in (frame.time, before, stream.guessed_rate):
+                    step = float((frame.time - before) * stream.guessed_rate)
+                yield Frame(frame.to_ndarray(format="rgb24"), step)
+                before = frame.time
                 count += 1
-    except (av.FFmpegError, OSError) as error:
+    except UnreadableImage:
+        raise
+    except (av.FFmpegError, *_DAMAGE) as error:
         where = f" after frame {count - 1}" if count else ""
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UnreadableImage(f"{path}: cannot be read{where} ({reason})") from None
@@ -176,16 +209,13 @@ def _av() -> Any:
 def _entries(scorer: Scorer, reference: Path, judged: Path, workers: int) -> Iterator[Entry]:
     """Entries in order; this process reads, threads score."""
 
-    def task(key: tuple[str, str], y: Frame | str, x: Frame | str) -> list[Entry]:
+    def task(key: tuple[str, str], y: Picture, x: Picture) -> list[Entry]:
         return scorer.score([_decoded(scorer, key, y, x)])
 
     with one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
         ahead: deque[Future[list[Entry]]] = deque()
         try:
-            both = zip_longest(_until_damage(reference), _until_damage(judged))
-            for number, (y, x) in enumerate(both):
-                y = f"{reference}: ends before this frame" if y is None else y
-                x = f"{judged}: ends before this frame" if x is None else x
+            for number, (y, x) in enumerate(_together(reference, judged)):
                 ahead.append(pool.submit(task, (judged.stem, f"{number:06}"), y, x))
                 if len(ahead) >= _AHEAD * workers:
                     yield from ahead.popleft().result()
@@ -193,6 +223,24 @@ def _entries(scorer: Scorer, reference: Path, judged: Path, workers: int) -> Ite
                 yield from ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _together(reference: Path, judged: Path) -> Iterator[tuple[Picture, Picture]]:
+    """Pictures of the same number: reference, judged; or why there is none, which stays so to the end."""
+    paths = reference, judged
+    reasons: list[str | None] = [None, None]
+    for number, both in enumerate(zip_longest(*map(_until_damage, paths))):
+        steps = [one.step for one in both if isinstance(one, Frame) and one.step is not None]
+        ahead = steps[1] - steps[0] if len(steps) == 2 else 0.0
+        for side, one in enumerate(both):
+            if isinstance(one, str):
+                reasons[side] = one
+            elif one is None:
+                reasons[side] = reasons[side] or f"{paths[side]}: ends before this frame"
+            elif abs(ahead) > _LOST and (ahead > 0) == side:
+                reasons[side] = f"{paths[side]}: a frame is missing before frame {number}"
+        y, x = (reason or cast(Frame, one).pixels for one, reason in zip(both, reasons, strict=True))
+        yield y, x
 
 
 def _until_damage(path: Path) -> Iterator[Frame | str]:
@@ -208,7 +256,7 @@ def _until_damage(path: Path) -> Iterator[Frame | str]:
         yield str(error)
 
 
-def _decoded(scorer: Scorer, key: tuple[str, str], y: Frame | str, x: Frame | str) -> Decoded:
+def _decoded(scorer: Scorer, key: tuple[str, str], y: Picture, x: Picture) -> Decoded:
     if isinstance(y, str) or isinstance(x, str):
         return Decoded(key, ("", ""), None, y if isinstance(y, str) else str(x))
     try:

@@ -13,6 +13,7 @@ from lookalike.images import UnreadableImage, load, sample
 from lookalike.study import maps, paper
 from lookalike.study.columns import Column, as_levels, columns, scores_of
 from lookalike.study.pictures import MOVE_PX, TOLERANCE, Levels, Picture, mse, pictures_of
+from lookalike.tables import as_text
 
 MIN_SIDE = 32
 DEFAULT_NAME = "astronaut"
@@ -49,7 +50,9 @@ def run(
         OSError: when the folder cannot be written.
     """
     folder = Path(folder)
-    read = [(Path(path).name, _read(Path(path), alpha)) for path in photographs] or [(DEFAULT_NAME, _portrait())]
+    read = [(as_text(Path(path).name), _read(Path(path), alpha)) for path in photographs] or [
+        (DEFAULT_NAME, _portrait())
+    ]
     crops = None if paper_folder is None else paper.crops(Path(paper_folder))
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder}: is a file; the study needs a folder to write to")
