@@ -16,18 +16,18 @@ compare with those of the same size alone.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
-from lookalike.ops.window import blur, halve
+from lookalike.ops.window import halve, smooth
 
 _SCALES, _LEAST = 6, 8
 _C2 = 0.0009
+_LEAST_LIGHT = 1e-30  # far below what the bias leaves of black; only values outside the unit range fall under it
 _BIAS = 0.0037930732552754493
 # Linear sRGB to the long, middle and short cones' mixtures; each row sums to 1.
 _CONES = (
@@ -89,18 +89,36 @@ def ssimulacra2(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(ssimulacra2(y * 0.98, y)), 2)
         94.77
     """
-    pair = colour.linear(torch.cat([x, y]).expand(-1, 3, -1, -1))
-    scales = []
-    for _ in range(_SCALES):
-        scales.append(_norms(*_xyb(pair).chunk(2)))
-        if min(pair.shape[2:]) < _LEAST:
-            break
-        pair = halve(pair)
-    norms = torch.stack(scales, 2).flatten(1)
-    weights = [_WEIGHTS.get(index, 0.0) for index in range(norms.shape[1])]
-    distance = (norms * norms.new_tensor(weights)).sum(1) * 0.9562382616834844
+    # Apart, so that no gradient is made of the image that wants none.
+    x, y = (colour.linear(image).expand(-1, 3, -1, -1) for image in (x, y))
+    scales = _scales(min(x.shape[2:]))
+    distance = x.new_zeros(len(x))
+    for scale in range(scales):
+        if scale:
+            x, y = halve(x), halve(y)
+        distance = distance + _distance(_xyb(x), _xyb(y), _weights(scale, scales))
+    distance = distance * 0.9562382616834844
     bent = distance * (2.326765642916932 - 0.020884521182843837 * distance + 6.248496625763138e-05 * distance**2)
     return 100 - 10 * _power(bent, 0.6276336467831387)
+
+
+def _scales(side: int) -> int:
+    """How many scales an image has: another one while the last has 8 px a side."""
+    count = 1
+    while count < _SCALES and side >= _LEAST:
+        side, count = (side + 1) // 2, count + 1
+    return count
+
+
+def _weights(scale: int, scales: int) -> list[list[list[float]]]:
+    """Weights of one scale by map, norm and channel."""
+    return [
+        [
+            [_WEIGHTS.get(((channel * scales + scale) * 2 + norm) * 3 + of, 0.0) for channel in range(3)]
+            for norm in (0, 1)
+        ]
+        for of in range(3)
+    ]
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
@@ -111,27 +129,63 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 
 def _xyb(linear: Tensor) -> Tensor:
     """Linear sRGB as X, Y and B − Y in about the unit range."""
-    cones = _power(colour.mixed(linear, linear.new_tensor(_CONES)) + _BIAS, 1 / 3) - _BIAS ** (1 / 3)
+    absorbed = colour.mixed(linear, linear.new_tensor(_CONES)) + _BIAS
+    # By its logarithm the root costs its gradient one division, no second power.
+    cones = (absorbed.clamp_min(_LEAST_LIGHT).log() * (1 / 3)).exp() - _BIAS ** (1 / 3)
     return colour.mixed(cones, linear.new_tensor(_XYB)) + linear.new_tensor(_SHIFTS).view(3, 1, 1)
 
 
-def _norms(x: Tensor, y: Tensor) -> Tensor:
-    """First and fourth norm of the three maps of one scale, ``(n, 3, 2, 3)``: channel, norm, map."""
-    moments = torch.cat([x, y, x * x + y * y, (x - y).square()], 1)
-    mean_x, mean_y, power, error = blur(F.pad(moments, (len(_BLUR) // 2,) * 4), _BLUR).chunk(4, 1)
-    # With m for the squared difference of means, 1 − (1 − m) (2 cov + C2) / (var x + var y + C2) is m + (1 − m) u,
-    # u the share of the variance of x − y: no small difference of large numbers, and 0 for identical images.
-    apart = (mean_x - mean_y).square()
-    unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
-    structure = (apart + (1 - apart) * unlike).relu()
+def _distance(x: Tensor, y: Tensor, weights: list[list[list[float]]]) -> Tensor:
+    """The weighted norms of one scale's maps, ``(n,)``; what weighs nothing in all channels is not computed."""
+    structure, added, lost = (x.new_tensor(of) for of in weights)
+    counts = [channel for channel in range(3) if any(norm[channel] for norm in weights[0])]
+    kept = slice(counts[0], counts[-1] + 1)
+    part_x, part_y = x[:, kept], y[:, kept]
+    mean_x, mean_y, power, error = smooth(
+        (x, y, part_x.square() + part_y.square(), (part_x - part_y).square()), _BLUR
+    )
     edge_x, edge_y = (x - mean_x).abs(), (y - mean_y).abs()
     edges = (edge_x - edge_y) / (1 + edge_y)
-    maps = torch.stack([structure, edges.relu(), (-edges).relu()], 2).flatten(3)
-    # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-    most = maps.detach().amax(3, keepdim=True)
-    most = torch.where(most > 0, most, 1.0)
-    fourth = most.squeeze(3) * _power((maps / most).square().square().mean(3), 0.25)
-    return torch.stack([maps.mean(3), fourth], 2)
+    # With m for the squared difference of means, 1 − (1 − m) (2 cov + C2) / (var x + var y + C2) is m + (1 − m) u,
+    # u the share of the variance of x − y: no small difference of large numbers, and 0 for identical images.
+    mean_x, mean_y = mean_x[:, kept], mean_y[:, kept]
+    apart = (mean_x - mean_y).square()
+    unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
+    unlike = (apart + (1 - apart) * unlike).relu()
+    return _pooled(unlike, structure[:, kept]) + _pooled(edges.relu(), added) + _pooled((-edges).relu(), lost)
+
+
+def _pooled(maps: Tensor, weights: Tensor) -> Tensor:
+    first, fourth = _Norms.apply(maps)
+    return first @ weights[0] + fourth @ weights[1]
+
+
+class _Norms(torch.autograd.Function):
+    """First and fourth norm of maps that are nowhere below zero, ``(n, c, h, w) -> (n, c), (n, c)``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(maps: Tensor) -> tuple[Tensor, Tensor]:
+        maps = maps.flatten(2)
+        # Relative to the greatest value, fourth powers of small ones stay in float32's range.
+        most = maps.amax(2, keepdim=True)
+        fourth = (maps / torch.where(most > 0, most, 1.0)).square().square().mean(2).sqrt().sqrt()
+        return maps.mean(2), most.squeeze(2) * fourth
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], output[1])
+
+    @staticmethod
+    def backward(ctx: Any, first: Tensor, fourth: Tensor) -> Tensor:
+        maps, norm = ctx.saved_tensors
+        some = norm > 0
+        share = maps / torch.where(some, norm, 1.0)[..., None, None]
+        scale = share.new_tensor(1 / maps[0, 0].numel())
+        return torch.addcmul(
+            (first * scale)[..., None, None], share.square() * share, (fourth * some * scale)[..., None, None]
+        )
 
 
 class SSIMULACRA2(Metric):
