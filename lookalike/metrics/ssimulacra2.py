@@ -96,7 +96,7 @@ def ssimulacra2(x: Tensor, y: Tensor) -> Tensor:
     for scale in range(scales):
         if scale:
             x, y = halve(x), halve(y)
-        distance = distance + _distance(_xyb(x), _xyb(y), _weights(scale, scales))
+        distance = distance + _distance(_xyb(x), _xyb(y), scale, scales)
     distance = distance * 0.9562382616834844
     bent = distance * (2.326765642916932 - 0.020884521182843837 * distance + 6.248496625763138e-05 * distance**2)
     return 100 - 10 * _power(bent, 0.6276336467831387)
@@ -110,15 +110,10 @@ def _scales(side: int) -> int:
     return count
 
 
-def _weights(scale: int, scales: int) -> list[list[list[float]]]:
-    """Weights of one scale by map, norm and channel."""
-    return [
-        [
-            [_WEIGHTS.get(((channel * scales + scale) * 2 + norm) * 3 + of, 0.0) for channel in range(3)]
-            for norm in (0, 1)
-        ]
-        for of in range(3)
-    ]
+def _weights(scale: int, scales: int, of: int) -> list[list[float]]:
+    """Weights of one scale's structure (0), edges added (1) or lost (2), by norm and channel."""
+    at = [[((channel * scales + scale) * 2 + norm) * 3 + of for channel in range(3)] for norm in (0, 1)]
+    return [[_WEIGHTS.get(index, 0.0) for index in row] for row in at]
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
@@ -129,63 +124,75 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 
 def _xyb(linear: Tensor) -> Tensor:
     """Linear sRGB as X, Y and B − Y in about the unit range."""
-    absorbed = colour.mixed(linear, linear.new_tensor(_CONES)) + _BIAS
+    absorbed = colour.mixed(linear, linear.new_tensor(_CONES), linear.new_tensor((_BIAS,) * 3))
     # By its logarithm the root costs its gradient one division, no second power.
-    cones = (absorbed.clamp_min(_LEAST_LIGHT).log() * (1 / 3)).exp() - _BIAS ** (1 / 3)
-    return colour.mixed(cones, linear.new_tensor(_XYB)) + linear.new_tensor(_SHIFTS).view(3, 1, 1)
+    cones = absorbed.clamp_min_(_LEAST_LIGHT).log().mul_(1 / 3).exp_()
+    matrix = linear.new_tensor(_XYB)
+    return colour.mixed(cones, matrix, linear.new_tensor(_SHIFTS) - matrix.sum(1) * _BIAS ** (1 / 3))
 
 
-def _distance(x: Tensor, y: Tensor, weights: list[list[list[float]]]) -> Tensor:
-    """The weighted norms of one scale's maps, ``(n,)``; what weighs nothing in all channels is not computed."""
-    structure, added, lost = (x.new_tensor(of) for of in weights)
-    counts = [channel for channel in range(3) if any(norm[channel] for norm in weights[0])]
-    kept = slice(counts[0], counts[-1] + 1)
+def _distance(x: Tensor, y: Tensor, scale: int, scales: int) -> Tensor:
+    """The weighted norms of one scale's maps, ``(n,)``; what weighs nothing is not computed."""
+    structure, added, lost = (_weights(scale, scales, of) for of in range(3))
+    kept = _counting([first or fourth for first, fourth in zip(*structure, strict=True)])
     part_x, part_y = x[:, kept], y[:, kept]
-    mean_x, mean_y, power, error = smooth(
-        (x, y, part_x.square() + part_y.square(), (part_x - part_y).square()), _BLUR
-    )
+    moments = x, y, part_x.square() + part_y.square(), (part_x - part_y).square()
+    mean_x, mean_y, power, error = smooth(moments, _BLUR)
     edge_x, edge_y = (x - mean_x).abs(), (y - mean_y).abs()
-    edges = (edge_x - edge_y) / (1 + edge_y)
+    edges = (edge_x - edge_y) / (edge_y + 1)
     # With m for the squared difference of means, 1 − (1 − m) (2 cov + C2) / (var x + var y + C2) is m + (1 − m) u,
     # u the share of the variance of x − y: no small difference of large numbers, and 0 for identical images.
     mean_x, mean_y = mean_x[:, kept], mean_y[:, kept]
     apart = (mean_x - mean_y).square()
     unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
-    unlike = (apart + (1 - apart) * unlike).relu()
-    return _pooled(unlike, structure[:, kept]) + _pooled(edges.relu(), added) + _pooled((-edges).relu(), lost)
+    unlike = torch.addcmul(unlike, apart, 1 - unlike)
+    structure = [row[kept] for row in structure]
+    return _pooled(unlike, structure) + _pooled(edges, added) + _pooled(edges.neg(), lost)
 
 
-def _pooled(maps: Tensor, weights: Tensor) -> Tensor:
-    first, fourth = _Norms.apply(maps)
-    return first @ weights[0] + fourth @ weights[1]
+def _counting(weights: list[float]) -> slice:
+    """The channels from the first to the last that weigh something."""
+    channels = [channel for channel, weight in enumerate(weights) if weight]
+    return slice(channels[0], channels[-1] + 1) if channels else slice(0, 0)
 
 
-class _Norms(torch.autograd.Function):
-    """First and fourth norm of maps that are nowhere below zero, ``(n, c, h, w) -> (n, c), (n, c)``."""
+def _pooled(maps: Tensor, weights: list[list[float]]) -> Tensor:
+    """The weighted first and fourth norms of what is above zero in a map."""
+    total = maps.new_zeros(len(maps))
+    for norm, row in zip((_first, _Fourth.apply), weights, strict=True):
+        kept = _counting(row)
+        if any(row):
+            total = total + norm(maps[:, kept]) @ maps.new_tensor(row[kept])
+    return total
+
+
+def _first(maps: Tensor) -> Tensor:
+    return maps.relu().mean((2, 3))
+
+
+class _Fourth(torch.autograd.Function):
+    """The fourth norm of what is above zero, ``(n, c, h, w) -> (n, c)``; its gradient at zero is 0."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(maps: Tensor) -> tuple[Tensor, Tensor]:
-        maps = maps.flatten(2)
+    def forward(maps: Tensor) -> Tensor:
         # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-        most = maps.amax(2, keepdim=True)
-        fourth = (maps / torch.where(most > 0, most, 1.0)).square().square().mean(2).sqrt().sqrt()
-        return maps.mean(2), most.squeeze(2) * fourth
+        most = maps.amax((2, 3), keepdim=True).relu()
+        share = maps.relu().div_(torch.where(most > 0, most, 1.0))
+        return most[..., 0, 0] * share.square_().square_().mean((2, 3)).sqrt().sqrt()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.save_for_backward(inputs[0], output[1])
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
 
     @staticmethod
-    def backward(ctx: Any, first: Tensor, fourth: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         maps, norm = ctx.saved_tensors
         some = norm > 0
-        share = maps / torch.where(some, norm, 1.0)[..., None, None]
-        scale = share.new_tensor(1 / maps[0, 0].numel())
-        return torch.addcmul(
-            (first * scale)[..., None, None], share.square() * share, (fourth * some * scale)[..., None, None]
-        )
+        share = maps.relu() / torch.where(some, norm, 1.0)[..., None, None]
+        each = gradient * some / (maps.shape[2] * maps.shape[3])
+        return share * share.square() * each[..., None, None]
 
 
 class SSIMULACRA2(Metric):

@@ -72,7 +72,7 @@ def linear(x: Tensor) -> Tensor:
     """
     curved = x > 0.04045
     # By its logarithm the power costs its gradient two products, no second power.
-    power = (((x.clamp_min(0.04045) + 0.055) / 1.055).log() * 2.4).exp()
+    power = x.clamp_min(0.04045).add_(0.055).div_(1.055).log().mul_(2.4).exp_()
     return torch.where(curved, power, x / 12.92)
 
 
@@ -128,14 +128,19 @@ def lab_of_xyz(x: Tensor) -> Tensor:
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
 
 
-def mixed(x: Tensor, matrix: Tensor) -> Tensor:
-    """A matrix applied to the channels of ``(n, c, *spatial)``.
+def mixed(x: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
+    """A matrix applied to the channels of ``(n, c, *spatial)``, and a shift of each added.
 
     Example:
         >>> mixed(torch.ones(1, 2, 1, 1), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).flatten().tolist()
         [3.0, 7.0]
     """
-    return (matrix.to(x.dtype) @ x.flatten(2)).view(len(x), len(matrix), *x.shape[2:])
+    matrix, flat = matrix.to(x.dtype), x.flatten(2)
+    if shift is None:
+        found = matrix @ flat
+    else:
+        found = torch.baddbmm(shift.to(x.dtype)[:, None], matrix.expand(len(x), -1, -1), flat)
+    return found.view(len(x), len(matrix), *x.shape[2:])
 
 
 def length(x: Tensor, y: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class _Smooth(torch.autograd.Function):
 
     @staticmethod
     def forward(taps: tuple[float, ...], *parts: Tensor) -> tuple[Tensor, ...]:
-        x = torch.cat(parts, 1).contiguous(memory_format=torch.channels_last)
+        x = torch.cat([part.movedim(1, 3) for part in parts], 3).movedim(3, 1)  # as `blur` has it
         channels, size, reach = x.shape[1], len(taps), len(taps) // 2
         window = x.new_tensor(taps)
         x = F.conv2d(x, window.view(1, 1, 1, size).expand(channels, 1, 1, size), None, 1, (0, reach), 1, channels)
