@@ -159,7 +159,7 @@ def _counting(weights: list[float]) -> slice:
 def _pooled(maps: Tensor, weights: list[list[float]]) -> Tensor:
     """The weighted first and fourth norms of what is above zero in a map."""
     total = maps.new_zeros(len(maps))
-    for norm, row in zip((_first, _Fourth.apply), weights, strict=True):
+    for norm, row in zip((_first, _fourth), weights, strict=True):
         kept = _counting(row)
         if any(row):
             total = total + norm(maps[:, kept]) @ maps.new_tensor(row[kept])
@@ -168,6 +168,10 @@ def _pooled(maps: Tensor, weights: list[list[float]]) -> Tensor:
 
 def _first(maps: Tensor) -> Tensor:
     return maps.relu().mean((2, 3))
+
+
+def _fourth(maps: Tensor) -> Tensor:
+    return _Fourth.apply(maps)
 
 
 class _Fourth(torch.autograd.Function):
