@@ -87,14 +87,34 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
 
 def _weighted(error: Tensor) -> Tensor:
     """Mean square of the coefficients ``(n, 64, blocks)``, weighted by sensitivity."""
-    return error.square().mean(2) @ error.new_tensor(_SENSITIVITY).square() / len(_STEPS)
+    weights = error.new_tensor(_SENSITIVITY).square().unsqueeze(0)
+    return _Energies.apply(error, weights).mean((1, 2)) / len(_STEPS)
+
+
+class _Energies(torch.autograd.Function):
+    """Weighted sums of squares over the coefficients of each block, ``(n, 64, blocks) -> (n, sums, blocks)``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(coefficients: Tensor, weights: Tensor) -> Tensor:
+        return weights @ coefficients.square()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        coefficients, weights = ctx.saved_tensors
+        return (2 * weights).T @ gradient * coefficients, None
 
 
 def _spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
     """Coefficients of every block, ``(n, 64, blocks)``, and how much it masks, ``(n, blocks)``: 2007."""
     coefficients = dct.transform(x).flatten(2)
     # By Parseval the coefficients but the first hold the block's sum of squares about its mean.
-    around_mean, masks = (x.new_tensor(_ENERGIES) @ coefficients.square()).unbind(1)
+    around_mean, masks = _Energies.apply(coefficients, x.new_tensor(_ENERGIES)).unbind(1)
     around_quarters = (around_mean - 16 * (x.new_tensor(_QUARTERS) @ coefficients).square().sum(1)).relu()
     flat = around_mean == 0
     share = torch.where(flat, 0.0, around_quarters * (16 / 15) / torch.where(flat, 1.0, around_mean * (64 / 63)))
