@@ -147,7 +147,7 @@ def _distance(x: Tensor, y: Tensor, scale: int, scales: int) -> Tensor:
     unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
     unlike = torch.addcmul(unlike, apart, 1 - unlike)
     structure = [row[kept] for row in structure]
-    return _pooled(unlike, structure) + _pooled(edges, added) + _pooled(edges.neg(), lost)
+    return _pooled(unlike, structure) + _pooled(edges, added) + _pooled(edges, lost, -1)
 
 
 def _counting(weights: list[float]) -> slice:
@@ -156,13 +156,14 @@ def _counting(weights: list[float]) -> slice:
     return slice(channels[0], channels[-1] + 1) if channels else slice(0, 0)
 
 
-def _pooled(maps: Tensor, weights: list[list[float]]) -> Tensor:
-    """The weighted first and fourth norms of what is above zero in a map."""
+def _pooled(maps: Tensor, weights: list[list[float]], sign: int = 1) -> Tensor:
+    """The weighted first and fourth norms of what is above zero in a map, or below it."""
     total = maps.new_zeros(len(maps))
     for norm, row in zip((_first, _fourth), weights, strict=True):
         kept = _counting(row)
         if any(row):
-            total = total + norm(maps[:, kept]) @ maps.new_tensor(row[kept])
+            part = maps[:, kept] if sign > 0 else maps[:, kept].neg()
+            total = total + norm(part) @ maps.new_tensor(row[kept])
     return total
 
 

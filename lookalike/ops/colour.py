@@ -63,6 +63,10 @@ _ROWS = (
 XYZ_OF_RGB = tuple(tuple(weight / sum(row) for weight in row) for row in _ROWS)
 
 
+_KNEE = 0.04045
+_GAP = ((_KNEE + 0.055) / 1.055) ** 2.4 - _KNEE / 12.92
+
+
 def linear(x: Tensor) -> Tensor:
     """Linear light of sRGB values, IEC 61966-2-1; values below 0 go along the straight part.
 
@@ -70,10 +74,11 @@ def linear(x: Tensor) -> Tensor:
         >>> round(float(linear(torch.tensor(0.5))), 6)
         0.214041
     """
-    curved = x > 0.04045
-    # By its logarithm the power costs its gradient two products, no second power.
-    power = x.clamp_min(0.04045).add_(0.055).div_(1.055).log().mul_(2.4).exp_()
-    return torch.where(curved, power, x / 12.92)
+    # By its logarithm the power costs its gradient two products, no second power; and what is below the knee is added
+    # to the power there, which is faster than a choice between the two. The two parts do not quite meet at it.
+    power = x.clamp_min(_KNEE).add_(0.055).div_(1.055).log().mul_(2.4).exp_()
+    below = (x - _KNEE).clamp_max_(0)
+    return power.add(below, alpha=1 / 12.92).add(below.sign(), alpha=_GAP)
 
 
 def xyz(x: Tensor) -> Tensor:
