@@ -74,8 +74,8 @@ def linear(x: Tensor) -> Tensor:
         >>> round(float(linear(torch.tensor(0.5))), 6)
         0.214041
     """
-    # By its logarithm the power costs its gradient two products, no second power; and what is below the knee is added
-    # to the power there, which is faster than a choice between the two. The two parts do not quite meet at it.
+    # By its logarithm the power costs its gradient two products, no second power. What is below the knee is added
+    # to the power there, which is faster than a choice between the two; they do not quite meet.
     power = x.clamp_min(_KNEE).add_(0.055).div_(1.055).log().mul_(2.4).exp_()
     below = (x - _KNEE).clamp_max_(0)
     return power.add(below, alpha=1 / 12.92).add(below.sign(), alpha=_GAP)
