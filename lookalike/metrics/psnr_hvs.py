@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
+from lookalike.ops._autograd import apply
 
 # The quantisation of luma that the JPEG standard proposes (ITU-T T.81, table K.1). Sensitivity is its reciprocal
 # times 25.73509, which makes the mean of the squares 1; masking is the square of ten times the reciprocal.
@@ -88,7 +89,7 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
 def _weighted(error: Tensor) -> Tensor:
     """Mean square of the coefficients ``(n, 64, blocks)``, weighted by sensitivity."""
     weights = error.new_tensor(_SENSITIVITY).square().unsqueeze(0)
-    return _Energies.apply(error, weights).mean((1, 2)) / len(_STEPS)
+    return apply(_Energies, error, weights).mean((1, 2)) / len(_STEPS)
 
 
 class _Energies(torch.autograd.Function):
@@ -105,16 +106,16 @@ class _Energies(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         coefficients, weights = ctx.saved_tensors
-        return (2 * weights).T @ gradient * coefficients, None
+        return (2 * weights).T @ gradients[0] * coefficients, None
 
 
 def _spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
     """Coefficients of every block, ``(n, 64, blocks)``, and how much it masks, ``(n, blocks)``: 2007."""
     coefficients = dct.transform(x).flatten(2)
     # By Parseval the coefficients but the first hold the block's sum of squares about its mean.
-    around_mean, masks = _Energies.apply(coefficients, x.new_tensor(_ENERGIES)).unbind(1)
+    around_mean, masks = apply(_Energies, coefficients, x.new_tensor(_ENERGIES)).unbind(1)
     around_quarters = (around_mean - 16 * (x.new_tensor(_QUARTERS) @ coefficients).square().sum(1)).relu()
     flat = around_mean == 0
     share = torch.where(flat, 0.0, around_quarters * (16 / 15) / torch.where(flat, 1.0, around_mean * (64 / 63)))

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops._autograd import apply
 from lookalike.ops.window import halve, smooth
 
 _SCALES, _LEAST = 6, 8
@@ -172,7 +173,7 @@ def _first(maps: Tensor) -> Tensor:
 
 
 def _fourth(maps: Tensor) -> Tensor:
-    return _Fourth.apply(maps)
+    return apply(_Fourth, maps)
 
 
 class _Fourth(torch.autograd.Function):
@@ -183,20 +184,20 @@ class _Fourth(torch.autograd.Function):
     @staticmethod
     def forward(maps: Tensor) -> Tensor:
         # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-        most = maps.amax((2, 3), keepdim=True).relu()
-        share = maps.relu().div_(torch.where(most > 0, most, 1.0))
-        return most[..., 0, 0] * share.square_().square_().mean((2, 3)).sqrt().sqrt()
+        most = maps.detach().amax((2, 3), keepdim=True).relu()
+        share = maps.relu() / torch.where(most > 0, most, 1.0)
+        return most[..., 0, 0] * colour.root(colour.root(share.square().square().mean((2, 3))))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs, output)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         maps, norm = ctx.saved_tensors
         some = norm > 0
         share = maps.relu() / torch.where(some, norm, 1.0)[..., None, None]
-        each = gradient * some / (maps.shape[2] * maps.shape[3])
+        each = gradients[0] * some / (maps.shape[2] * maps.shape[3])
         return share * share.square() * each[..., None, None]
 
 

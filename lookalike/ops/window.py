@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lookalike.ops._autograd import apply
+
 Border = Literal["valid", "reflect", "symmetric", "zero"]
 Halving = Literal["symmetric", "zero", "replicate", "floor", "reflect", "colour"]
 
@@ -121,7 +123,7 @@ def smooth(parts: Sequence[Tensor], taps: tuple[float, ...]) -> tuple[Tensor, ..
         >>> whole[0, 0, 1].tolist()
         [0.75, 1.0, 0.75]
     """
-    return _Smooth.apply(taps, *parts)
+    return apply(_Smooth, taps, *parts)
 
 
 class _Smooth(torch.autograd.Function):
