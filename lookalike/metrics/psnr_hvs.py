@@ -77,8 +77,9 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
         >>> round(float(psnr_hvs_m(y * 0.9, y)), 4)
         20.066
     """
-    coefficients_x, masks_x = _spectrum(colour.luma(x))
-    coefficients_y, masks_y = _spectrum(colour.luma(y))
+    tables = x.new_tensor(_ENERGIES), x.new_tensor(_QUARTERS)
+    coefficients_x, masks_x = _spectrum(colour.luma(x), *tables)
+    coefficients_y, masks_y = _spectrum(colour.luma(y), *tables)
     masks = torch.maximum(masks_x, masks_y).unsqueeze(1)
     error = (coefficients_x - coefficients_y).abs()
     return _decibels(
@@ -111,12 +112,12 @@ class _Energies(torch.autograd.Function):
         return (2 * weights).T @ gradients[0] * coefficients, None
 
 
-def _spectrum(x: Tensor) -> tuple[Tensor, Tensor]:
+def _spectrum(x: Tensor, energies: Tensor, quarters: Tensor) -> tuple[Tensor, Tensor]:
     """Coefficients of every block, ``(n, 64, blocks)``, and how much it masks, ``(n, blocks)``: 2007."""
     coefficients = dct.transform(x).flatten(2)
     # By Parseval the coefficients but the first hold the block's sum of squares about its mean.
-    around_mean, masks = apply(_Energies, coefficients, x.new_tensor(_ENERGIES)).unbind(1)
-    around_quarters = (around_mean - 16 * (x.new_tensor(_QUARTERS) @ coefficients).square().sum(1)).relu()
+    around_mean, masks = apply(_Energies, coefficients, energies).unbind(1)
+    around_quarters = (around_mean - 16 * (quarters @ coefficients).square().sum(1)).relu()
     flat = around_mean == 0
     share = torch.where(flat, 0.0, around_quarters * (16 / 15) / torch.where(flat, 1.0, around_mean * (64 / 63)))
     return coefficients, colour.root(masks * share) / 32
