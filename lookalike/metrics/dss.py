@@ -57,10 +57,7 @@ def dss(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(dss(y * 0.5, y)), 4)
         0.9014
     """
-    pixels = dct.blocks(torch.cat([colour.luma(x), colour.luma(y)]))
-    bands = (dct.basis(pixels)[list(_WEIGHTS)] @ pixels.flatten(1, 2).transpose(1, 2)).unflatten(
-        2, pixels.shape[1:3]
-    )
+    bands = dct.transform(torch.cat([colour.luma(x), colour.luma(y)]))[:, list(_WEIGHTS)]
     signals_x, signals_y = bands.chunk(2)
     first_x, first_y = signals_x[:, :1], signals_y[:, :1]
     local = _blur(torch.cat([signals_x, signals_y, signals_x.square(), signals_y.square(), first_x * first_y], 1))

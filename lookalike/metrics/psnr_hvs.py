@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
+from lookalike.ops._autograd import apply
 
 # The quantisation of luma that the JPEG standard proposes (ITU-T T.81, table K.1). Sensitivity is its reciprocal
 # times 25.73509, which makes the mean of the squares 1; masking is the square of ten times the reciprocal.
@@ -34,6 +35,19 @@ _STEPS = (
 )  # fmt: skip
 _SENSITIVITY = tuple(round(25.73509 / step, 6) for step in _STEPS)  # six digits, as published
 _MASKING = tuple(round((10 / step) ** 2, 6) for step in _STEPS)
+# The mean of a block neither masks nor is masked.
+_MASKED = (0.0, *(1 / masking for masking in _MASKING[1:]))
+_ENERGIES = ((0.0, *(1.0,) * 63), (0.0, *_MASKING[1:]))
+# What the frequencies of a row add to the mean of either half of it, and so the coefficients but the first to the
+# mean of each quarter of a block.
+_HALVES = tuple(
+    tuple(
+        sum(math.cos((2 * at + 1) * frequency * math.pi / 16) for at in half) / (8 if frequency else 8 * 2**0.5)
+        for frequency in range(8)
+    )
+    for half in (range(4), range(4, 8))
+)
+_QUARTERS = tuple((0.0, *[v * u for v in down for u in across][1:]) for down in _HALVES for across in _HALVES)
 
 
 def psnr_hvs(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
@@ -52,9 +66,7 @@ def psnr_hvs(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
         >>> round(float(psnr_hvs(y * 0.9, y)), 4)
         19.2002
     """
-    error = dct.blocks(colour.luma(x) - colour.luma(y))
-    weighted = error @ (dct.basis(error) * error.new_tensor(_SENSITIVITY)[:, None]).T
-    return _decibels(weighted.square().mean((1, 2, 3)), cap)
+    return _decibels(_weighted(dct.transform(colour.luma(x) - colour.luma(y)).flatten(2)), cap)
 
 
 def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
@@ -65,38 +77,50 @@ def psnr_hvs_m(x: Tensor, y: Tensor, *, cap: float | None = 100.0) -> Tensor:
         >>> round(float(psnr_hvs_m(y * 0.9, y)), 4)
         20.066
     """
-    coefficients_x, masks_x = _spectrum(dct.blocks(colour.luma(x)))
-    coefficients_y, masks_y = _spectrum(dct.blocks(colour.luma(y)))
-    masking = masks_x.new_tensor(_MASKING)
-    thresholds = torch.maximum(masks_x, masks_y).unsqueeze(-1) * (_changing(masking) / masking)
-    seen = ((coefficients_x - coefficients_y).abs() - thresholds).relu()
-    return _decibels(seen.square().mean((1, 2)) @ seen.new_tensor(_SENSITIVITY).square() / len(masking), cap)
+    tables = x.new_tensor(_ENERGIES), x.new_tensor(_QUARTERS)
+    coefficients_x, masks_x = _spectrum(colour.luma(x), *tables)
+    coefficients_y, masks_y = _spectrum(colour.luma(y), *tables)
+    masks = torch.maximum(masks_x, masks_y).unsqueeze(1)
+    error = (coefficients_x - coefficients_y).abs()
+    return _decibels(
+        _weighted(torch.addcmul(error, masks, masks.new_tensor(_MASKED)[:, None], value=-1).relu()), cap
+    )
 
 
-def _spectrum(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of every block, ``(…, 64)``, and how much it masks, ``(…)``: Ponomarenko et al. 2007."""
-    coefficients = pixels @ dct.basis(pixels).T
-    masking = pixels.new_tensor(_MASKING)
-    changing = _changing(masking)
+def _weighted(error: Tensor) -> Tensor:
+    """Mean square of the coefficients ``(n, 64, blocks)``, weighted by sensitivity."""
+    weights = error.new_tensor(_SENSITIVITY).square().unsqueeze(0)
+    return apply(_Energies, error, weights).mean((1, 2)) / len(_STEPS)
+
+
+class _Energies(torch.autograd.Function):
+    """Weighted sums of squares over the coefficients of each block, ``(n, 64, blocks) -> (n, sums, blocks)``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(coefficients: Tensor, weights: Tensor) -> Tensor:
+        return weights @ coefficients.square()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        coefficients, weights = ctx.saved_tensors
+        return (2 * weights).T @ gradients[0] * coefficients, None
+
+
+def _spectrum(x: Tensor, energies: Tensor, quarters: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients of every block, ``(n, 64, blocks)``, and how much it masks, ``(n, blocks)``: 2007."""
+    coefficients = dct.transform(x).flatten(2)
     # By Parseval the coefficients but the first hold the block's sum of squares about its mean.
-    around_mean, masks = (coefficients.square() @ torch.stack([changing, changing * masking], 1)).unbind(-1)
-    around_quarters = (around_mean - 16 * (pixels @ _quarters(pixels).T).square().sum(-1)).relu()
+    around_mean, masks = apply(_Energies, coefficients, energies).unbind(1)
+    around_quarters = (around_mean - 16 * (quarters @ coefficients).square().sum(1)).relu()
     flat = around_mean == 0
     share = torch.where(flat, 0.0, around_quarters * (16 / 15) / torch.where(flat, 1.0, around_mean * (64 / 63)))
     return coefficients, colour.root(masks * share) / 32
-
-
-def _changing(like: Tensor) -> Tensor:
-    """0 for the mean of a block, which neither masks nor is masked, and 1 for the other coefficients."""
-    return (torch.arange(64, device=like.device) > 0).to(like.dtype)
-
-
-def _quarters(like: Tensor) -> Tensor:
-    """Mean of each quarter of a block less the mean of the block, ``(4, 64)``."""
-    half = torch.arange(8, device=like.device) // 4
-    quarter = (2 * half[:, None] + half).flatten()
-    belongs = (quarter == torch.arange(4, device=like.device)[:, None]).to(like.dtype)
-    return belongs / 16 - 1 / 64
 
 
 def _decibels(error: Tensor, cap: float | None) -> Tensor:

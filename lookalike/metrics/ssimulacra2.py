@@ -16,18 +16,19 @@ compare with those of the same size alone.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
-from lookalike.ops.window import blur, halve
+from lookalike.ops._autograd import apply
+from lookalike.ops.window import halve, smooth
 
 _SCALES, _LEAST = 6, 8
 _C2 = 0.0009
+_LEAST_LIGHT = 1e-30  # far below what the bias leaves of black; only values outside the unit range fall under it
 _BIAS = 0.0037930732552754493
 # Linear sRGB to the long, middle and short cones' mixtures; each row sums to 1.
 _CONES = (
@@ -89,18 +90,31 @@ def ssimulacra2(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(ssimulacra2(y * 0.98, y)), 2)
         94.77
     """
-    pair = colour.linear(torch.cat([x, y]).expand(-1, 3, -1, -1))
-    scales = []
-    for _ in range(_SCALES):
-        scales.append(_norms(*_xyb(pair).chunk(2)))
-        if min(pair.shape[2:]) < _LEAST:
-            break
-        pair = halve(pair)
-    norms = torch.stack(scales, 2).flatten(1)
-    weights = [_WEIGHTS.get(index, 0.0) for index in range(norms.shape[1])]
-    distance = (norms * norms.new_tensor(weights)).sum(1) * 0.9562382616834844
+    # Apart, so that no gradient is made of the image that wants none.
+    x, y = (colour.linear(image).expand(-1, 3, -1, -1) for image in (x, y))
+    scales = _scales(min(x.shape[2:]))
+    distance = x.new_zeros(len(x))
+    for scale in range(scales):
+        if scale:
+            x, y = halve(x), halve(y)
+        distance = distance + _distance(_xyb(x), _xyb(y), scale, scales)
+    distance = distance * 0.9562382616834844
     bent = distance * (2.326765642916932 - 0.020884521182843837 * distance + 6.248496625763138e-05 * distance**2)
     return 100 - 10 * _power(bent, 0.6276336467831387)
+
+
+def _scales(side: int) -> int:
+    """How many scales an image has: another one while the last has 8 px a side."""
+    count = 1
+    while count < _SCALES and side >= _LEAST:
+        side, count = (side + 1) // 2, count + 1
+    return count
+
+
+def _weights(scale: int, scales: int, of: int) -> list[list[float]]:
+    """Weights of one scale's structure (0), edges added (1) or lost (2), by norm and channel."""
+    at = [[((channel * scales + scale) * 2 + norm) * 3 + of for channel in range(3)] for norm in (0, 1)]
+    return [[_WEIGHTS.get(index, 0.0) for index in row] for row in at]
 
 
 def _power(x: Tensor, exponent: float) -> Tensor:
@@ -111,27 +125,80 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 
 def _xyb(linear: Tensor) -> Tensor:
     """Linear sRGB as X, Y and B − Y in about the unit range."""
-    cones = _power(colour.mixed(linear, linear.new_tensor(_CONES)) + _BIAS, 1 / 3) - _BIAS ** (1 / 3)
-    return colour.mixed(cones, linear.new_tensor(_XYB)) + linear.new_tensor(_SHIFTS).view(3, 1, 1)
+    absorbed = colour.mixed(linear, linear.new_tensor(_CONES), linear.new_tensor((_BIAS,) * 3))
+    # By its logarithm the root costs its gradient one division, no second power.
+    cones = absorbed.clamp_min_(_LEAST_LIGHT).log().mul_(1 / 3).exp_()
+    matrix = linear.new_tensor(_XYB)
+    return colour.mixed(cones, matrix, linear.new_tensor(_SHIFTS) - matrix.sum(1) * _BIAS ** (1 / 3))
 
 
-def _norms(x: Tensor, y: Tensor) -> Tensor:
-    """First and fourth norm of the three maps of one scale, ``(n, 3, 2, 3)``: channel, norm, map."""
-    moments = torch.cat([x, y, x * x + y * y, (x - y).square()], 1)
-    mean_x, mean_y, power, error = blur(F.pad(moments, (len(_BLUR) // 2,) * 4), _BLUR).chunk(4, 1)
+def _distance(x: Tensor, y: Tensor, scale: int, scales: int) -> Tensor:
+    """The weighted norms of one scale's maps, ``(n,)``; what weighs nothing is not computed."""
+    structure, added, lost = (_weights(scale, scales, of) for of in range(3))
+    kept = _counting([first or fourth for first, fourth in zip(*structure, strict=True)])
+    part_x, part_y = x[:, kept], y[:, kept]
+    moments = x, y, part_x.square() + part_y.square(), (part_x - part_y).square()
+    mean_x, mean_y, power, error = smooth(moments, _BLUR)
+    edge_x, edge_y = (x - mean_x).abs(), (y - mean_y).abs()
+    edges = (edge_x - edge_y) / (edge_y + 1)
     # With m for the squared difference of means, 1 − (1 − m) (2 cov + C2) / (var x + var y + C2) is m + (1 − m) u,
     # u the share of the variance of x − y: no small difference of large numbers, and 0 for identical images.
+    mean_x, mean_y = mean_x[:, kept], mean_y[:, kept]
     apart = (mean_x - mean_y).square()
     unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
-    structure = (apart + (1 - apart) * unlike).relu()
-    edge_x, edge_y = (x - mean_x).abs(), (y - mean_y).abs()
-    edges = (edge_x - edge_y) / (1 + edge_y)
-    maps = torch.stack([structure, edges.relu(), (-edges).relu()], 2).flatten(3)
-    # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-    most = maps.detach().amax(3, keepdim=True)
-    most = torch.where(most > 0, most, 1.0)
-    fourth = most.squeeze(3) * _power((maps / most).square().square().mean(3), 0.25)
-    return torch.stack([maps.mean(3), fourth], 2)
+    unlike = torch.addcmul(unlike, apart, 1 - unlike)
+    structure = [row[kept] for row in structure]
+    return _pooled(unlike, structure) + _pooled(edges, added) + _pooled(edges, lost, -1)
+
+
+def _counting(weights: list[float]) -> slice:
+    """The channels from the first to the last that weigh something."""
+    channels = [channel for channel, weight in enumerate(weights) if weight]
+    return slice(channels[0], channels[-1] + 1) if channels else slice(0, 0)
+
+
+def _pooled(maps: Tensor, weights: list[list[float]], sign: int = 1) -> Tensor:
+    """The weighted first and fourth norms of what is above zero in a map, or below it."""
+    total = maps.new_zeros(len(maps))
+    for norm, row in zip((_first, _fourth), weights, strict=True):
+        kept = _counting(row)
+        if any(row):
+            part = maps[:, kept] if sign > 0 else maps[:, kept].neg()
+            total = total + norm(part) @ maps.new_tensor(row[kept])
+    return total
+
+
+def _first(maps: Tensor) -> Tensor:
+    return maps.relu().mean((2, 3))
+
+
+def _fourth(maps: Tensor) -> Tensor:
+    return apply(_Fourth, maps)
+
+
+class _Fourth(torch.autograd.Function):
+    """The fourth norm of what is above zero, ``(n, c, h, w) -> (n, c)``; its gradient at zero is 0."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(maps: Tensor) -> Tensor:
+        # Relative to the greatest value, fourth powers of small ones stay in float32's range.
+        most = maps.detach().amax((2, 3), keepdim=True).relu()
+        share = maps.relu() / torch.where(most > 0, most, 1.0)
+        return most[..., 0, 0] * colour.root(colour.root(share.square().square().mean((2, 3))))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        maps, norm = ctx.saved_tensors
+        some = norm > 0
+        share = maps.relu() / torch.where(some, norm, 1.0)[..., None, None]
+        each = gradients[0] * some / (maps.shape[2] * maps.shape[3])
+        return share * share.square() * each[..., None, None]
 
 
 class SSIMULACRA2(Metric):

@@ -10,37 +10,33 @@ from torch import Tensor
 SIZE = 8
 
 
-def blocks(x: Tensor) -> Tensor:
-    """The whole blocks of 8x8 pixels of ``(n, 1, h, w)``, row by row; what is left at the end is dropped.
+def transform(x: Tensor) -> Tensor:
+    """The orthonormal two-dimensional DCT-II of the whole blocks of an image; what is left at the end is dropped.
+
+    Args:
+        x: ``(n, 1, h, w)``.
 
     Returns:
-        ``(n, h // 8, w // 8, 64)``.
+        ``(n, 64, h // 8, w // 8)``: the coefficients by vertical, then by horizontal frequency.
 
     Example:
-        >>> tuple(blocks(torch.zeros(2, 1, 17, 24)).shape)
-        (2, 2, 3, 64)
+        >>> flat = torch.ones(1, 1, 17, 8, dtype=torch.float64)
+        >>> [round(value, 6) for value in transform(flat)[0, :2].abs().flatten().tolist()]
+        [8.0, 8.0, 0.0, 0.0]
     """
     down, across = (side // SIZE for side in x.shape[2:])
     whole = x[..., : down * SIZE, : across * SIZE].reshape(len(x), down, SIZE, across, SIZE)
-    return whole.transpose(2, 3).flatten(3)
+    rows = _rows(x.dtype, x.device)
+    # Blocks come last: so they are the long side of every product.
+    pixels = whole.permute(0, 2, 4, 1, 3).flatten(3)
+    return (rows @ (rows @ pixels).flatten(2)).view(len(x), SIZE * SIZE, down, across)
 
 
-def basis(like: Tensor) -> Tensor:
-    """The orthonormal two-dimensional DCT-II of a block, ``(64, 64)``: ``blocks(x) @ basis(x).T``.
-
-    Example:
-        >>> flat = torch.ones(1, 1, 8, 8, dtype=torch.float64)
-        >>> [round(value, 6) for value in (blocks(flat) @ basis(flat).T).flatten()[:2].abs().tolist()]
-        [8.0, 0.0]
-    """
-    return _basis(like.dtype, like.device)
-
-
-def _basis(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _rows(dtype: torch.dtype, device: torch.device) -> Tensor:
     return _cached(dtype, device)
 
 
-setattr(_basis, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+setattr(_rows, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
 
 
 @lru_cache(maxsize=8)
@@ -48,5 +44,4 @@ setattr(_basis, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid
 def _cached(dtype: torch.dtype, device: torch.device) -> Tensor:
     at = torch.arange(SIZE, dtype=torch.float64, device="cpu")
     rows = torch.cos((2 * at + 1) * at[:, None] * (torch.pi / (2 * SIZE))) / 2
-    rows = torch.cat([rows[:1] * 0.5**0.5, rows[1:]])
-    return torch.kron(rows, rows).to(device, dtype)
+    return torch.cat([rows[:1] * 0.5**0.5, rows[1:]]).to(device, dtype)
