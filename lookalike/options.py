@@ -1,4 +1,4 @@
-"""Every error about an option: a number, several numbers, or one of some words."""
+"""Every error about an option: a number, several numbers, or one of some words; and the word that was meant."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
+
+
+def meant(given: object, known: Iterable[str]) -> str:
+    """The nearest of the words that exist, as the end of a clause; "" where none is near.
+
+    Capitals, and hyphens for underscores, keep no word away.
+
+    Example:
+        >>> meant("SSIM", ["l1", "ssim", "ms_ssim"]), meant("LPIPS-Alex", ["lpips_alex"]), meant("x", ["ssim"])
+        (" (did you mean 'ssim'?)", " (did you mean 'lpips_alex'?)", '')
+    """
+    words = {_plain(word): word for word in known}
+    near = difflib.get_close_matches(_plain(str(given)), words, 1, 0.3)
+    return f" (did you mean {words[near[0]]!r}?)" if near else ""
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("-", "_")
 
 
 def choice(who: str, name: str, value: object, choices: Iterable[str]) -> None:
@@ -23,8 +41,7 @@ def choice(who: str, name: str, value: object, choices: Iterable[str]) -> None:
     known = tuple(choices)
     if isinstance(value, str) and value in known:
         return
-    near = difflib.get_close_matches(value, known, 1, 0.5) if isinstance(value, str) else []
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = meant(value, known) if isinstance(value, str) else ""
     raise ValueError(f"{who}: {name} must be one of {', '.join(known)}; got {value!r}{hint}")
 
 

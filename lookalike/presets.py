@@ -14,7 +14,6 @@ values as they come, and each says which promises of the audit it breaks when fe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from lookalike import images
 from lookalike.algebra import Loss
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
+from lookalike.options import meant
 
 SIGNED = (-1.0, 1.0)
 CENTRE_SIGMA = 0.5  # of g, in pixels
@@ -193,9 +193,9 @@ def preset(name: str) -> Preset:
         '0.8*l1 + 0.2*ssim(border=zero)'
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, 1, 0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"loss: no preset is called {name!r}{hint} There are {', '.join(PRESETS)}")
+        raise ValueError(
+            f"loss: no preset is called {name!r}{meant(name, PRESETS)}; there are {', '.join(PRESETS)}"
+        )
     return PRESETS[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -11,6 +10,7 @@ from typing import Any
 
 from lookalike import metrics
 from lookalike.metric import Metric
+from lookalike.options import meant
 
 
 @cache
@@ -71,9 +71,7 @@ def metric_class(name: str) -> type[Metric]:
     """
     known = _scan()
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, 1, 0.3)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"no metric is called {name!r}{hint}; there are {', '.join(catalog())}")
+        raise ValueError(f"no metric is called {name!r}{meant(name, known)}; there are {', '.join(catalog())}")
     return known[name]
 
 
@@ -115,7 +113,5 @@ def get(name: str, **options: Any) -> Metric:
     known = options_of(name)
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, known, 1, 0.3)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise TypeError(f"{name}: has no option {option!r}{hint}; it has {', '.join(known)}")
+            raise TypeError(f"{name}: has no option {option!r}{meant(option, known)}; it has {', '.join(known)}")
     return kind(**options)

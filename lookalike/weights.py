@@ -10,7 +10,6 @@ The weights have licences of their own, said in the table; no weight file is par
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import pickle
@@ -29,6 +28,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import numpy as np
+
+from lookalike.options import meant
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -240,9 +241,7 @@ def parts_of(name: str) -> tuple[Part, ...]:
         if known in PARTS:
             return (PARTS[known],)
     names = [*SETS, *PARTS]
-    near = difflib.get_close_matches(str(name), names, 1, 0.3)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"no weights are called {name!r}{hint}; there are {', '.join(names)}")
+    raise ValueError(f"no weights are called {name!r}{meant(name, names)}; there are {', '.join(names)}")
 
 
 def folders() -> list[Path]:

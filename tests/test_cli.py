@@ -258,7 +258,7 @@ def test_score_refuses_what_it_cannot_read(
     text.write_text("no image\n")
     assert refused("score", text, pair[1], capsys=capsys).startswith(f"{text}: not an image")
     assert refused("score", pair[0], tmp_path / "no\nsuch.png", capsys=capsys).endswith("such.png: no such file")
-    assert "is not a folder" in refused("score", tmp_path, pair[1], capsys=capsys)
+    assert "is a file, not a folder" in refused("score", tmp_path, pair[1], capsys=capsys)
     assert "one image is compared with one image" in refused("score", *pair, pair[1], capsys=capsys)
     assert "--crop-border is not for two images" in refused("score", *pair, "--crop-border", "4", capsys=capsys)
     assert "without references is out of scope" in refused("score", tmp_path, capsys=capsys)

@@ -394,8 +394,8 @@ def test_a_damaged_checkpoint_is_named(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        ({"task": "restor"}, "no task is called 'restor'; did you mean 'restore'"),
-        ({"task": "restore", "batchsize": 3}, "has no 'batchsize'; did you mean 'batch_size'"),
+        ({"task": "restor"}, "no task is called 'restor' .did you mean 'restore'"),
+        ({"task": "restore", "batchsize": 3}, "has no 'batchsize' .did you mean 'batch_size'"),
         ({"task": "restore", "steps": "many"}, "steps must be like 600, got 'many'"),
         ({"task": "restore", "steps": 0}, "steps must be at least 1"),
         ({"task": "restore", "losses": []}, "losses is empty"),

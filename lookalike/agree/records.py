@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from scipy import stats
 
 from lookalike.agree.correlation import LEAST, Agreement, Fit, agreement
 from lookalike.agree.opinions import Better
+from lookalike.options import meant
 
 ALL = "all"
 OPINIONS = ("mos", "dmos", "opinion")  # the names under which a column of opinions is known
@@ -127,9 +127,7 @@ def _named(path: Path, names: Sequence[str], asked: str | None, known: Sequence[
             )
         return found
     if asked not in names:
-        near = difflib.get_close_matches(asked, names, 1, 0.3)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"{path}: has no column {asked!r}{hint}; there are {', '.join(names)}")
+        raise ValueError(f"{path}: has no column {asked!r}{meant(asked, names)}; there are {', '.join(names)}")
     return asked
 
 

@@ -7,7 +7,6 @@ of this room does, written with `keras.ops`, held to the same numbers by the tes
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -84,9 +83,7 @@ class Score:
         images.bounds(data_range, name)
         known = registry.metric_class(name).facts.name
         if known not in FORMULAS:
-            near = difflib.get_close_matches(known, FORMULAS, 1, 0.6)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{name}: not to be had under Keras{hint} There are {', '.join(sorted(FORMULAS))}")
+            raise ValueError(f"{name}: not to be had under Keras; there are {', '.join(sorted(FORMULAS))}")
         self.formula = FORMULAS[known]
         options = dict(options)
         option = NETWORKS.get(known, "")

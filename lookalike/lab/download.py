@@ -6,7 +6,6 @@ here. Addresses and sizes: https://efrosgans.eecs.berkeley.edu/cyclegan/datasets
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import shutil
 import urllib.error
@@ -17,6 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from lookalike.options import meant
 
 CHUNK = 1 << 20
 TIMEOUT_S = 30
@@ -56,9 +57,9 @@ def fetch(name: str, folder: Path, *, archive: Archive | None = None) -> Path:
         ConnectionError: when the address cannot be reached, with what to do.
     """
     if name not in ARCHIVES:
-        near = difflib.get_close_matches(name, ARCHIVES, 1, 0.3)
-        raise ValueError(f"lab data: no set is called {name!r}; " + (f"did you mean {near[0]!r}?" if near else
-                         f"there are {', '.join(ARCHIVES)}"))  # fmt: skip
+        raise ValueError(
+            f"lab data: no set is called {name!r}{meant(name, ARCHIVES)}; there are {', '.join(ARCHIVES)}"
+        )
     archive = archive or ARCHIVES[name]
     done = folder / name
     if done.is_dir():

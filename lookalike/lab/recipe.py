@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
+
+from lookalike.options import meant
 
 Damage = Literal["noise", "jpeg", "half"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -226,12 +227,12 @@ def from_json(stored: Mapping[str, Any]) -> Recipe:
     stored = dict(stored)
     task = stored.pop("task", None)
     if task not in TASKS:
-        raise ValueError(f"recipe: no task is called {task!r}{_nearest(str(task), TASKS)}")
+        raise ValueError(f"recipe: no task is called {task!r}{meant(task, TASKS)}; there are {', '.join(TASKS)}")
     kind = TASKS[task]
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in stored.items():
         if key not in fields:
-            raise ValueError(f"recipe: {task} has no {key!r}{_nearest(key, fields)}")
+            raise ValueError(f"recipe: {task} has no {key!r}{meant(key, fields)}; there are {', '.join(fields)}")
         stored[key] = _as_kind(key, value, fields[key].default)
     return kind(**stored)
 
@@ -244,11 +245,6 @@ def _as_kind(key: str, value: Any, default: Any) -> Any:
     if type(value) is not type(default):
         raise ValueError(f"recipe: {key} must be like {default!r}, got {value!r}")
     return value
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.4)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,6 @@ Conventions: `lookalike.conventions`, by name; any single setting can be changed
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
@@ -28,7 +27,7 @@ from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
-from lookalike.options import choice, real, reals, whole
+from lookalike.options import choice, meant, real, reals, whole
 from lookalike.signature import number
 
 Small = Literal["raise", "reduce"]
@@ -502,11 +501,9 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
     if not isinstance(convention, Convention):
         known = conventions.CONVENTIONS
         if convention not in known:
-            near = difflib.get_close_matches(str(convention), known, 1, 0.3)
             raise ValueError(
-                f"{who}: no convention {convention!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
-                + f"; there are {', '.join(known)}"
-            )  # fmt: skip
+                f"{who}: no convention {convention!r}{meant(convention, known)}; there are {', '.join(known)}"
+            )
         convention = known[convention]
     for name, value in changes.items():
         if value is not None and name in _CHOICES:

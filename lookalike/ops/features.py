@@ -12,7 +12,6 @@ convolutions.
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lookalike import weights
+from lookalike.options import meant
 
 Pooling = Literal["max", "average", "l2"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -175,10 +175,8 @@ def _steps(network: str, pooling: Pooling) -> list[Step]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, 1, 0.3)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
     listed = ", ".join(known[:60]) + (f", and {len(known) - 60} more" if len(known) > 60 else "")
-    return f"{hint}; there are {listed}"
+    return f"{meant(name, known)}; there are {listed}"
 
 
 class Features(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from lookalike import images, registry
 from lookalike.conventions import CONVENTIONS
 from lookalike.images import Check, DataRange, ImageLike
 from lookalike.metric import Metric
+from lookalike.options import meant
 
 
 class Measurement(NamedTuple):
@@ -110,8 +110,7 @@ def check_convention(convention: str | None, asked: Sequence[str | Metric]) -> N
     if convention is None:
         return
     if convention not in CONVENTIONS:
-        near = difflib.get_close_matches(convention, CONVENTIONS, 1, 0.3)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = meant(convention, CONVENTIONS)
         raise ValueError(f"measure: no convention {convention!r}{hint}; there are {', '.join(CONVENTIONS)}")
     if not any(isinstance(entry, str) and "convention" in registry.options_of(entry) for entry in asked):
         names = ", ".join(entry if isinstance(entry, str) else entry.facts.name for entry in asked)
