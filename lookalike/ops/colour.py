@@ -63,10 +63,6 @@ _ROWS = (
 XYZ_OF_RGB = tuple(tuple(weight / sum(row) for weight in row) for row in _ROWS)
 
 
-_KNEE = 0.04045
-_GAP = ((_KNEE + 0.055) / 1.055) ** 2.4 - _KNEE / 12.92
-
-
 def linear(x: Tensor) -> Tensor:
     """Linear light of sRGB values, IEC 61966-2-1; values below 0 go along the straight part.
 
@@ -74,11 +70,7 @@ def linear(x: Tensor) -> Tensor:
         >>> round(float(linear(torch.tensor(0.5))), 6)
         0.214041
     """
-    # By its logarithm the power costs its gradient two products, no second power. What is below the knee is added
-    # to the power there, which is faster than a choice between the two; they do not quite meet.
-    power = x.clamp_min(_KNEE).add_(0.055).div_(1.055).log().mul_(2.4).exp_()
-    below = (x - _KNEE).clamp_max_(0)
-    return power.add(below, alpha=1 / 12.92).add(below.sign(), alpha=_GAP)
+    return torch.where(x > 0.04045, ((x.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
 
 
 def xyz(x: Tensor) -> Tensor:
