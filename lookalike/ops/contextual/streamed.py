@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lookalike.ops._autograd import transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.contextual import reference
 from lookalike.ops.contextual.reference import Distance
@@ -195,4 +196,8 @@ def contextual(
     return (_forward if graph else _streamed)(x, y, places, distance, bandwidth, epsilon, rows)[0]
 
 
-STREAMED = Kernel("streamed", contextual, lambda *_, **__: [], tolerance=1e-5)
+def _refuses(*_: Any, **__: Any) -> list[str]:
+    return ["a function transform or forward-mode differentiation is at work"] if transformed() else []
+
+
+STREAMED = Kernel("streamed", contextual, _refuses, tolerance=1e-5)
