@@ -167,7 +167,8 @@ def _backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...
             whole = reference.contextual(x, y, places, distance=distance, bandwidth=bandwidth, epsilon=epsilon)
         found = iter(torch.autograd.grad(whole, inputs, upstream, create_graph=True))
     else:
-        found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
+        with torch.autocast(x.device.type, enabled=False):  # which the caller's backward pass may be under
+            found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
     return *(next(found) if want else None for want in wanted), None, None, None, None, None
 
 
