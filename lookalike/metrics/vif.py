@@ -63,7 +63,7 @@ def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet") -> Tensor:
             f"got {'x'.join(map(str, x.shape[-2:]))}. Use larger images"
         )
     kept, held = (_of_bands if domain == "wavelet" else _of_pixels)(colour.luma(x), colour.luma(y))
-    none = held == 0
+    none = (held == 0) & ~kept.isnan()
     return torch.where(none, 1.0, kept / torch.where(none, 1.0, held))
 
 
