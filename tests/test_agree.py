@@ -53,6 +53,29 @@ def test_the_fit_does_not_care_about_the_unit_or_the_direction_of_scores(fit, sh
     assert other.rmse.value == pytest.approx(plain.rmse.value, abs=1e-6)
 
 
+@pytest.mark.parametrize("fit", ["logistic4", "logistic5"])
+@pytest.mark.parametrize("shape", [(1e-9, 0.0), (1e9, 0.0), (1.0, 1e6)], ids=str)
+def test_the_fit_does_not_care_about_the_unit_of_opinions(fit, shape):
+    scores, opinions = drawn(120)
+    scale, shift = shape
+    plain = agree.agreement(scores, opinions, fit=fit, resamples=0)
+    other = agree.agreement(scores, opinions * scale + shift, fit=fit, resamples=0)
+    assert other.plcc.value == pytest.approx(plain.plcc.value, abs=1e-6)
+    assert other.rmse.value == pytest.approx(plain.rmse.value * scale, rel=1e-5)
+    z = (scores - scores.mean()) / scores.std()
+    predicted = getattr(correlation, fit)(z, *other.parameters)
+    assert np.sqrt(np.mean((predicted - opinions * scale - shift) ** 2)) == pytest.approx(
+        other.rmse.value, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("fit", ["logistic4", "logistic5"])
+def test_one_score_far_out_does_not_hide_the_curve_of_the_others(fit):
+    z = np.linspace(-2.5, 2.5, 60)
+    scores, opinions = np.append(z, 1e6), np.append(1 + 4 / (1 + np.exp(-2 * z)), 3.0)
+    assert agree.agreement(scores, opinions, fit=fit, resamples=0).plcc.value > 0.95
+
+
 def test_known_parameters_come_back():
     z = np.linspace(-2, 2, 200)
     z = (z - z.mean()) / z.std()
@@ -243,6 +266,11 @@ def test_the_six_images_of_tid2008_are_ordered_as_people_did(tmp_path):
         ("mos,ssim\n1,0.5\nhigh,0.5\n", [], "line 3: mos is 'high', not a number"),
         ("mos,ssim\n1,0.5\n2,x\n", [], "line 3: ssim is 'x', not a number"),
         ("mos,ssim\n1,0.5\n2,0.6\n", ["-m", "sism"], "has no column 'sism' .did you mean 'ssim'."),
+        ("mos,ssim\n1,0.5\nnan,0.5\n", [], "line 3: mos is 'nan', not a finite number"),
+        ("mos,ssim,psnr\n1,x,30\n2,0.6,31\n", [], "line 2: ssim is 'x', not a number"),
+        ("mos,ssim\n" + 6 * "1,\n" + "2,0.6\n", [], "at least 5 pairs, got 1 with a score of ssim"),
+        ("mos,ssim\n" + 6 * "1,0.5\n", [], "all scores of ssim are 0.5"),
+        ("mos,ssim\n" + "".join(f"{n},{n}\n" for n in range(6)), ["--seed", "-1"], "seed must be a whole number"),
         ("mos,ssim\n", [], "has no rows below its header"),
         ("mos,name\n1,a\n", [], "has no column of scores beside 'mos'"),
         ("mos,ssim\n1,0.5\n2,0.6\n", [], "at least 5 pairs"),
@@ -266,6 +294,57 @@ def test_a_wrong_folder_is_one_line(tmp_path, capsys):
     (tmp_path / "distorted_images/i01_08_3.bmp").unlink()
     assert main(["agree", str(tmp_path)]) == 2
     assert "has no distorted_images/I01_08_3.bmp" in capsys.readouterr().err
+
+
+def changed(name, line):
+    """Writes a list of opinions anew, with one more line at its end."""
+
+    def change(folder):
+        path = folder / name
+        path.write_text(path.read_text() + line + "\n")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "words"),
+    [
+        (
+            tid,
+            changed("mos_with_names.txt", "3 foo.bmp"),
+            "line 16: the image is 'foo.bmp', not IMAGE_NUMBER_LEVEL",
+        ),
+        (tid, changed("mos_with_names.txt", "3 I01_00_1.bmp"), "line 16: .* a number of 1 to 24"),
+        (tid, changed("mos_with_names.txt", "nan I01_01_1.bmp"), "line 16: the opinion is 'nan', not a number"),
+        (
+            tid,
+            lambda folder: (folder / "mos_with_names.txt").write_bytes(b"\xff\xfe"),
+            "not the list .* tid2013 has",
+        ),
+        (kadid, changed("dmos.csv", "x"), "line 7: the image is 'x'"),
+        (kadid, changed("dmos.csv", "I01_11_01.png"), "line 7: the opinion is None, not a number"),
+        (csiq, changed("csiq.DMOS.csv", "1600,1,noise,x,0.1,0.2"), "line 12: the level is 'x', not a number"),
+        (csiq, changed("csiq.DMOS.csv", "1600,1,noise"), "line 12: the level is None, not a number"),
+        (live, lambda folder: (folder / "dmos_realigned.mat").write_bytes(b""), "mat: not a MATLAB file"),
+        (live, lambda folder: (folder / "refnames_all.mat").write_bytes(b"nope" * 100), "mat: not a MATLAB file"),
+    ],
+)
+def test_a_wrong_list_of_opinions_is_one_line_that_names_the_place(make, change, words, tmp_path, capsys):
+    make(tmp_path)
+    change(tmp_path)
+    assert main(["agree", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert re.search(words, said)
+    assert len(said.splitlines()) == 1
+
+
+def test_a_column_is_one_of_numbers_by_what_most_of_its_cells_are(tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = [f"{n},{'' if n == 0 else n / 10},{'7' if n == 3 else f'I{n}'}" for n in range(8)]
+    path.write_text("\n".join(["mos,ssim,name", *rows]))
+    found = agree.read(path)
+    assert list(found.scores) == ["ssim"]
+    assert np.isnan(found.scores["ssim"]).tolist() == [True] + 7 * [False]
 
 
 def test_the_direction_of_an_unknown_metric_comes_from_the_data_and_that_is_said(tmp_path, capsys):

@@ -79,11 +79,15 @@ def agreement(
         [1.0, 1.0, 1.0, 0.0]
     """
     choice("agree", "fit", fit, ("logistic4", "logistic5"))
-    resamples = whole("agree", "resamples", resamples, least=0)
+    resamples, seed = (
+        whole("agree", name, value, least=0) for name, value in (("resamples", resamples), ("seed", seed))
+    )
     scores, opinions = (_checked(values, name) for values, name in ((scores, "scores"), (opinions, "opinions")))
     if scores.shape != opinions.shape:
         raise ValueError(f"agree: needs as many scores as opinions, got {len(scores)} and {len(opinions)}")
     z = (scores - scores.mean()) / scores.std()
+    mean, unit = opinions.mean(), opinions.std()
+    opinions = (opinions - mean) / unit  # a search for the least squares is not the same in every unit
     parameters = _fitted(z, opinions, fit)
     whole_sample = _figures(z, opinions, fit, parameters, rising)
     generator = np.random.default_rng(seed)
@@ -95,10 +99,12 @@ def agreement(
         again = _fitted(z[chosen], opinions[chosen], fit, start=parameters)
         drawn.append(_figures(z[chosen], opinions[chosen], fit, again, rising))
     bounds = np.percentile(drawn, [2.5, 97.5], axis=0).T if drawn else [(value, value) for value in whole_sample]
-    intervals = [
+    srcc, krcc, plcc, rmse = (
         Interval(value, float(low), float(high)) for value, (low, high) in zip(whole_sample, bounds, strict=True)
-    ]
-    return Agreement(len(z), *intervals, parameters=tuple(float(value) for value in parameters))
+    )
+    rmse = Interval(*(float(part * unit) for part in rmse))
+    parameters = parameters * np.where(_IN_OPINIONS[fit], unit, 1) + np.where(_LEVELS[fit], mean, 0)
+    return Agreement(len(z), srcc, krcc, plcc, rmse, tuple(float(value) for value in parameters))
 
 
 def logistic4(
@@ -126,6 +132,9 @@ def logistic5(
 
 
 _CURVES: dict[str, Curve] = {"logistic4": logistic4, "logistic5": logistic5}
+# Which of their parameters are in the unit of the opinions, and which of those move with their mean.
+_IN_OPINIONS = {"logistic4": (True, True, False, False), "logistic5": (True, False, False, True, True)}
+_LEVELS = {"logistic4": (True, True, False, False), "logistic5": (False, False, False, False, True)}
 
 
 def _checked(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
@@ -156,14 +165,17 @@ def _fitted(
 
 def _starts(z: NDArray[np.float64], opinions: NDArray[np.float64], fit: Fit) -> list[NDArray[np.float64]]:
     """Where a search begins: a curve across the range of opinions, rising or falling, steep or flat."""
-    low, high = np.percentile(opinions, [2, 98])
+    most = np.percentile(opinions, [2, 98])
     falling = np.corrcoef(z, opinions)[0, 1] < 0
     middle = float(np.median(z))
+    lower, upper = np.percentile(z, [16, 84])
+    spread = (upper - lower) / 2 or 1.0  # of a normal distribution 1, far less where a few scores are far out
+    ends = opinions.min(), opinions.max()
     starts = []
-    for width in (0.3, 1.0, 3.0):
+    for (low, high), width in ((most, 0.3), (most, 1.0), (most, 3.0), (most, 0.3 * spread), (ends, spread)):
         if fit == "logistic4":
-            ends = (low, high) if falling else (high, low)
-            starts.append(np.array([*ends, middle, width]))
+            first, last = (low, high) if falling else (high, low)
+            starts.append(np.array([first, last, middle, width]))
         else:
             height = (low - high) if falling else (high - low)
             starts.append(np.array([height, 1 / width, middle, 0.0, (low + high) / 2]))

@@ -16,7 +16,8 @@ Names of files are matched whatever their case: the databases' own lists and the
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -95,7 +96,7 @@ def load(folder: Path, name: str | None = None) -> Database:
     reader, better = _READERS[found]
     try:
         opinions = list(reader(folder))
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{folder}: not the list of opinions that {found} has ({error})") from None
     if not opinions:
         raise ValueError(f"{folder}: the list of opinions is empty")
@@ -119,46 +120,44 @@ def _recognised(folder: Path) -> str:
 
 def _tid(folder: Path) -> Iterator[Opinion]:
     files = _Files(folder)
-    for number, line in enumerate(files.path("mos_with_names.txt").read_text().splitlines(), 1):
+    path = files.path("mos_with_names.txt")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         parts = line.split()
         if len(parts) != 2:
-            raise ValueError(
-                f"{folder}: line {number} of mos_with_names.txt is {line!r}, not an opinion and a name"
-            )
+            raise ValueError(f"{path}: line {number} is {line!r}, not an opinion and a name")
         opinion, name = parts
-        image, kind, _ = name.split("_")
+        kind = _kind(name, _TID, path, number)
         yield Opinion(
-            files.path(f"reference_images/{image}.bmp"),
+            files.path(f"reference_images/{name.partition('_')[0]}.bmp"),
             files.path(f"distorted_images/{name}"),
-            _TID[int(kind) - 1],
-            _number(opinion, folder / "mos_with_names.txt", number),
+            kind,
+            _number(opinion, "opinion", path, number),
         )
 
 
 def _kadid(folder: Path) -> Iterator[Opinion]:
     files = _Files(folder)
-    for number, row in _rows(files.path("dmos.csv")):
-        kind = row["dist_img"].split("_")[1]
+    path = files.path("dmos.csv")
+    for number, row in _rows(path):
+        kind = _kind(row["dist_img"], _KADID, path, number)
+        opinion = _number(row["dmos"], "opinion", path, number)
         yield Opinion(
-            files.path(f"images/{row['ref_img']}"),
-            files.path(f"images/{row['dist_img']}"),
-            _KADID[int(kind) - 1],
-            _number(row["dmos"], folder / "dmos.csv", number),
+            files.path(f"images/{row['ref_img']}"), files.path(f"images/{row['dist_img']}"), kind, opinion
         )
 
 
 def _csiq(folder: Path) -> Iterator[Opinion]:
-    files = _Files(folder)
+    files, path = _Files(folder), folder / "csiq.DMOS"
     for number, row in _csiq_rows(files):
         kind = _CSIQ_FOLDERS[str(row["dst_type"]).strip().lower()]
-        image, level = str(row["image"]).strip(), int(float(row["dst_lev"]))
+        image, level = str(row["image"]).strip(), int(_number(row["dst_lev"], "level", path, number))
         yield Opinion(
             files.path(f"src_imgs/{image}.png"),
             files.path(f"dst_imgs/{kind}/{image}.{kind}.{level}.png"),
             kind,
-            _number(row["dmos"], folder / "csiq.DMOS", number),
+            _number(row["dmos"], "opinion", path, number),
         )
 
 
@@ -184,10 +183,9 @@ def _csiq_rows(files: _Files) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _live(folder: Path) -> Iterator[Opinion]:
-    from scipy.io import loadmat
-
     files = _Files(folder)
-    scores, names = loadmat(files.path("dmos_realigned.mat")), loadmat(files.path("refnames_all.mat"))
+    path = files.path("dmos_realigned.mat")
+    scores, names = _matlab(path), _matlab(files.path("refnames_all.mat"))
     opinions, originals = scores["dmos_new"].ravel(), scores["orgs"].ravel()
     references = [str(name.item()) for name in names["refnames_all"].ravel()]
     at = 0
@@ -198,7 +196,7 @@ def _live(folder: Path) -> Iterator[Opinion]:
                     files.path(f"refimgs/{references[at]}"),
                     files.path(f"{kind}/img{number}.bmp"),
                     kind,
-                    float(opinions[at]),
+                    _number(float(opinions[at]), "opinion", path, at + 1),
                 )
             at += 1
 
@@ -249,8 +247,32 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield reader.line_num, row
 
 
-def _number(text: object, path: Path, line: int) -> float:
+def _number(text: object, what: str, path: Path, line: int) -> float:
     try:
-        return float(str(text))
+        number = float(str(text))
     except ValueError:
-        raise ValueError(f"{path}: line {line}: the opinion is {text!r}, not a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{path}: line {line}: the {what} is {text!r}, not a number")
+    return number
+
+
+def _kind(name: str | None, kinds: Sequence[str], path: Path, line: int) -> str:
+    """The distortion that a name such as I01_08_3.bmp counts."""
+    parts = (name or "").split("_")
+    number = int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0
+    if not 1 <= number <= len(kinds):
+        raise ValueError(
+            f"{path}: line {line}: the image is {name!r}, not IMAGE_NUMBER_LEVEL with a number of 1 to {len(kinds)}"
+        )
+    return kinds[number - 1]
+
+
+def _matlab(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        return loadmat(path)
+    except (MatReadError, ValueError, NotImplementedError, TypeError) as error:
+        raise ValueError(f"{path}: not a MATLAB file that can be read ({error})") from None

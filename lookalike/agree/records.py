@@ -52,10 +52,12 @@ def read(
         opinion: name of the column of opinions; None: ``mos``, ``dmos`` or ``opinion``.
         better: direction of the opinions; None: ``dmos`` is lower, any other higher.
         distortion: name of the column of distortions; None: ``distortion``, where there is one.
-        metrics: names of columns; None: all whose first value is a number.
+        metrics: names of columns; None: all columns that are numbers, in half
+            of their cells or more.
 
     Raises:
-        ValueError: for a missing file or column, and cells that are not numbers, with the line.
+        ValueError: for a missing file or column, and cells that are not finite numbers, with the line;
+            scores may be missing or infinite.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
@@ -73,7 +75,7 @@ def read(
         _named(path, names, distortion, DISTORTIONS, "distortions") if distortion else _first(names, DISTORTIONS)
     )
     asked = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
-    wanted = asked or [name for name in names if name not in (column, kinds) and _is_number(lines[0][1][name])]
+    wanted = asked or [name for name in names if name not in (column, kinds) and _of_numbers(lines, name)]
     if not wanted:
         raise ValueError(f"{path}: has no column of scores beside {column!r}")
     return Records(
@@ -88,7 +90,7 @@ def rises(records: Records, metric: str) -> bool:
     """Whether the scores rise with the opinions, in the data at hand."""
     there = np.isfinite(records.scores[metric])
     scores, opinions = records.scores[metric][there], records.opinions[there]
-    return bool(np.cov(stats.rankdata(scores), stats.rankdata(opinions))[0, 1] >= 0)
+    return len(scores) < LEAST or bool(np.cov(stats.rankdata(scores), stats.rankdata(opinions))[0, 1] >= 0)
 
 
 def by_distortion(
@@ -107,6 +109,10 @@ def by_distortion(
     scores = records.scores[metric]
     kinds = np.array([ALL] * len(scores) if records.distortions is None else records.distortions)
     there = np.isfinite(scores)
+    if there.sum() < LEAST:
+        raise ValueError(f"agree: needs at least {LEAST} pairs, got {there.sum()} with a score of {metric}")
+    if np.ptp(scores[there]) == 0:
+        raise ValueError(f"agree: all scores of {metric} are {scores[there][0]:g}, which orders nothing")
     found = {}
     for kind in (ALL, *dict.fromkeys(kinds.tolist())):
         chosen = there if kind == ALL else there & (kinds == kind)
@@ -148,7 +154,15 @@ def _numbers(
             raise ValueError(f"{path}: line {number}: {name} is {cell!r}, not a number")
         else:
             values.append(float(cell or ""))
+            if not blank and not math.isfinite(values[-1]):
+                raise ValueError(f"{path}: line {number}: {name} is {cell!r}, not a finite number")
     return np.array(values)
+
+
+def _of_numbers(lines: Sequence[tuple[int, Mapping[str, str | None]]], name: str) -> bool:
+    """Whether a column is one of numbers: a word among them is a mistake, a number among words is a name."""
+    cells = [row[name] for _, row in lines if row[name]]
+    return bool(cells) and 2 * sum(map(_is_number, cells)) >= len(cells)
 
 
 def _is_number(cell: str | None) -> bool:

@@ -110,7 +110,7 @@ def luma_correlation(x: Tensor, y: Tensor) -> Tensor:
         variance <= 1e-12 * (1 + mean.detach().squeeze(1) ** 2)
         for variance, mean in zip(variances, means, strict=True)
     )
-    either = flat_a | flat_b
+    either = (flat_a | flat_b) & ~(variances[0] + variances[1]).isnan()
     deviations = [torch.where(either, 1.0, variance).sqrt() for variance in variances]
     correlation = (a * b).mean(1) / (deviations[0] * deviations[1])
     return torch.where(either, (flat_a & flat_b).to(a.dtype), correlation)

@@ -114,6 +114,8 @@ def _information(x: Tensor, y: Tensor, parent: Tensor | None, grain_x: Tensor, g
     vectors = torch.cat(near, 1).flatten(2)
     size = vectors.shape[1]
     scatter = vectors.double() @ vectors.double().transpose(1, 2) / vectors.shape[2]
+    # The routines below refuse NaN, which the vectors bring into the score all the same.
+    scatter = torch.where(scatter.isfinite(), scatter, 0.0)
     # A flat band has no inverse, nor a multiplier: then no vector has a length, and there is no information.
     trace = scatter.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
     small = 1e-30 + trace * torch.finfo(torch.float64).eps

@@ -72,9 +72,10 @@ def mad(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
 
 def _combined(detected: Tensor, appeared: Tensor) -> Tensor:
     none = (detected <= 0) | (appeared <= 0)
+    nothing = 0 * (detected + appeared).detach()  # or NaN, which is no number even to the power 0
     detected, appeared = (torch.where(none, 1.0, part) for part in (detected, appeared))
     share = 1 / (1 + _BETA1 * detected**_BETA2)
-    return torch.where(none, 0.0, detected**share * appeared ** (1 - share))
+    return torch.where(none, nothing, detected**share * appeared ** (1 - share))
 
 
 def detection(x: Tensor, y: Tensor, ppd: float = PIXELS_PER_DEGREE) -> Tensor:

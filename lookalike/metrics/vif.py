@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, steerable
-from lookalike.ops.window import gaussian
+from lookalike.ops.window import channels_last, gaussian
 from lookalike.options import choice
 
 Domain = Literal["wavelet", "pixel"]
@@ -63,7 +63,7 @@ def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet") -> Tensor:
             f"got {'x'.join(map(str, x.shape[-2:]))}. Use larger images"
         )
     kept, held = (_of_bands if domain == "wavelet" else _of_pixels)(colour.luma(x), colour.luma(y))
-    none = held == 0
+    none = (held == 0) & ~kept.isnan()
     return torch.where(none, 1.0, kept / torch.where(none, 1.0, held))
 
 
@@ -179,7 +179,7 @@ def _blur(x: Tensor, taps: tuple[float, ...], stride: int = 1) -> Tensor:
     """Correlate every plane with a separable window that fits, and keep every ``stride``-th place of each axis."""
     channels = x.shape[1]
     window = x.new_tensor(taps)
-    x = x.contiguous(memory_format=torch.channels_last)
+    x = channels_last(x)
     down, across = (window.view(shape).expand(channels, -1, -1, -1) for shape in ((1, 1, -1, 1), (1, 1, 1, -1)))
     x = F.conv2d(x, down, stride=(stride, 1), groups=channels)
     return F.conv2d(x, across, stride=(1, stride), groups=channels)

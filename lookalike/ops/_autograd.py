@@ -1,4 +1,4 @@
-"""Functions with a backward pass of their own, called the same way in eager mode and under torch.compile."""
+"""Functions with a backward pass of their own, called the same way in eager mode, torch.compile and torch.func."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 
 
 def apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
-    """``function.apply(*inputs)``; in a compiled graph its forward pass, which torch.compile differentiates itself.
+    """``function.apply(*inputs)``; in a compiled graph or a function transform its forward pass alone.
 
-    It would make an object of the function, against which torch itself warns.
+    torch.compile would make an object of the function, against which torch itself warns; forward-mode
+    differentiation would want a derivative of its own. Both differentiate the forward pass themselves.
 
     Args:
         function: its ``forward`` takes the inputs alone and is differentiable as it stands.
@@ -30,4 +31,18 @@ def apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
         >>> float(apply(Double, torch.tensor(3.0)))
         6.0
     """
-    return function.forward(*inputs) if torch.compiler.is_compiling() else function.apply(*inputs)
+    alone = torch.compiler.is_compiling() or transformed()
+    return function.forward(*inputs) if alone else function.apply(*inputs)
+
+
+def transformed() -> bool:
+    """Whether one of `torch.func`'s transforms or forward-mode differentiation is at work, outside compiled graphs.
+
+    Example:
+        >>> transformed(), float(torch.func.vmap(lambda x: x + transformed())(torch.zeros(1)))
+        (False, 1.0)
+    """
+    if torch.compiler.is_compiling():
+        return False
+    transforms = torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]
+    return transforms or torch.autograd.forward_ad._current_level >= 0

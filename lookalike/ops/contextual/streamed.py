@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lookalike.ops._autograd import transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.contextual import reference
 from lookalike.ops.contextual.reference import Distance
@@ -166,7 +167,8 @@ def _backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...
             whole = reference.contextual(x, y, places, distance=distance, bandwidth=bandwidth, epsilon=epsilon)
         found = iter(torch.autograd.grad(whole, inputs, upstream, create_graph=True))
     else:
-        found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
+        with torch.autocast(x.device.type, enabled=False):  # which the caller's backward pass may be under
+            found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
     return *(next(found) if want else None for want in wanted), None, None, None, None, None
 
 
@@ -195,4 +197,8 @@ def contextual(
     return (_forward if graph else _streamed)(x, y, places, distance, bandwidth, epsilon, rows)[0]
 
 
-STREAMED = Kernel("streamed", contextual, lambda *_, **__: [], tolerance=1e-5)
+def _refuses(*_: Any, **__: Any) -> list[str]:
+    return ["a function transform or forward-mode differentiation is at work"] if transformed() else []
+
+
+STREAMED = Kernel("streamed", contextual, _refuses, tolerance=1e-5)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lookalike.ops._autograd import transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.ssim import l1, reference
 from lookalike.ops.window import Border, Halving
@@ -62,18 +63,13 @@ def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: floa
         reasons.append(f"the border {border!r}")
     elif x.ndim == 4 and min(x.shape[2:]) < _least_side(len(taps), border):
         reasons.append("images smaller than the window")
-    if not torch.compiler.is_compiling() and _transformed():
+    if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
     return reasons
 
 
 def _least_side(taps: int, border: str) -> int:
     return {"valid": taps, "reflect": taps // 2 + 1, "symmetric": max(1, taps // 2)}.get(border, 1)
-
-
-def _transformed() -> bool:
-    transforms = torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]
-    return transforms or torch.autograd.forward_ad._current_level >= 0
 
 
 def _refuses(

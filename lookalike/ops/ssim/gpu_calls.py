@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lookalike.ops._autograd import transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.ssim import cpu, reference
 from lookalike.ops.ssim.cpu import Mixture, Setting
@@ -69,7 +70,7 @@ def _refuses(
         reasons.append("images smaller than the window")
     if mask is not None:
         reasons.append("a mask")
-    if not torch.compiler.is_compiling() and cpu._transformed():
+    if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
     return reasons
 
