@@ -431,6 +431,19 @@ def test_perceptual_on_weights_from_a_file(distance, compiled, tmp_path):
     assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "perceptual")
 
 
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_poolings_at_an_edge_that_cuts_their_windows(pooling, tmp_path):
+    file = learned.untrained("squeezenet1_1", tmp_path)
+    options = {
+        "network": "squeezenet1_1", "network_file": file, "layers": ("fire2", "fire4"), "pooling": pooling,
+    }  # fmt: skip
+    y = torch.cat([texture(52, 3, seed)[:, :, :47, :] for seed in (0, 2)])  # odd and even sides at the pools
+    score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
+    metric = registry.get("perceptual", check="shapes", **options)
+    found = value_and_gradient(score, last(y), last(0.9 * y), BACKEND == "jax")
+    assert_same(found, reference(metric, 0.9 * y, y), pooling)
+
+
 @compiles
 def test_contextual_on_weights_from_a_file(compiled, tmp_path):
     file = learned.untrained("alexnet", tmp_path)

@@ -87,13 +87,31 @@ class _Pooling:
         self.kind, self.kernel, self.side, self.ceil = module.kind, module.kernel, module.side, module.ceil
 
     def __call__(self, x: Any) -> Any:
-        if self.kind == "average":
-            return ops.average_pool(x, self.kernel, 2, data_format="channels_last")
+        if self.kind == "l2":
+            return self._root_of_squares(x)
+        sides = x.shape[1:3]
         # What is missing to a last whole window; zeros are never the greatest after a ReLU, or change nothing.
-        short = [(self.side(side) - 1) * 2 + self.kernel - side for side in x.shape[1:3]] if self.ceil else [0, 0]
+        short = [(self.side(side) - 1) * 2 + self.kernel - side for side in sides] if self.ceil else [0, 0]
         if max(short) > 0:
             x = ops.pad(x, ((0, 0), *((0, max(0, more)) for more in short), (0, 0)))
-        return ops.max_pool(x, self.kernel, 2, data_format="channels_last")
+        if self.kind == "max":
+            return ops.max_pool(x, self.kernel, 2, data_format="channels_last")
+        x = ops.average_pool(x, self.kernel, 2, data_format="channels_last")
+        # A mean is of the pixels that its window has; the zeros beyond the edge are none.
+        down, across = (
+            self.kernel / np.minimum(self.kernel, side - 2 * np.arange(count))
+            for side, count in zip(sides, x.shape[1:3], strict=True)
+        )
+        return x * ops.convert_to_tensor((down[:, None] * across)[..., None], x.dtype) if max(short) > 0 else x
+
+    @staticmethod
+    def _root_of_squares(x: Any) -> Any:
+        """As `ops.features` has it: the Hann-weighted root of squares of 3x3 pixels."""
+        taps = np.array([0.25, 0.5, 0.25])
+        hann = np.broadcast_to(np.outer(taps, taps)[..., None, None], (3, 3, x.shape[3], 1))
+        squares = ops.pad(ops.square(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        kernel = ops.convert_to_tensor(np.ascontiguousarray(hann), x.dtype)
+        return ops.sqrt(ops.depthwise_conv(squares, kernel, 2, "valid", "channels_last") + 1e-12)
 
 
 def _variable(values: Tensor) -> Any:
