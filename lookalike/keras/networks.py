@@ -183,7 +183,10 @@ class Cut:
         """Refuse images ``(h, w, c)`` that the model does not take or that its pooling leaves nothing of."""
         if sizes in self.fit:
             return
-        if any(wanted not in (None, found) for wanted, found in zip(self.takes[1:], sizes, strict=True)):
+        if any(
+            None not in (wanted, found) and wanted != found
+            for wanted, found in zip(self.takes[1:], sizes, strict=True)
+        ):
             raise ValueError(
                 f"{self.who}: the model {self.name} takes {self.takes}, channels last, got images {sizes}; build "
                 "it for these, or with input_shape=(None, None, 3)"
