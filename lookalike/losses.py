@@ -54,7 +54,7 @@ def loss(
         >>> float(mix(image, image)), sorted(mix.terms)
         (0.0, ['l1', 'ssim'])
     """
-    if _is_preset(expression.strip()):
+    if is_preset(expression.strip()):
         row = presets.preset(expression.strip())
         if convention is not None:
             raise ValueError(f"loss: {row.name} says its own convention: {row.formula}")
@@ -79,8 +79,13 @@ def loss(
     return made
 
 
-def _is_preset(name: str) -> bool:
-    """Whether this is a preset's name or meant to be one: a word whose nearest name is a preset's."""
+def is_preset(name: str) -> bool:
+    """Whether this is a preset's name or meant to be one: a word whose nearest name is a preset's.
+
+    Example:
+        >>> is_preset("3dgs"), is_preset("seed/ssm"), is_preset("0.5*ssim")
+        (True, True, False)
+    """
     if name in presets.PRESETS or name in registry.names() or not re.fullmatch(r"(?=.*[A-Za-z])[\w/@]+", name):
         return name in presets.PRESETS
     near = difflib.get_close_matches(name, [*registry.names(), *presets.PRESETS], 1, 0.3)

@@ -193,7 +193,8 @@ def test_values_and_gradients_are_finite_on_degenerate_images(name):
 LOSSES = [
     lk.L1Loss(), lk.L2Loss(data_range=255), lk.RMSELoss(), lk.PSNRLoss(cap_db=60.0),
     lk.CharbonnierLoss(epsilon=0.01),
-    lk.GaussianL1Loss(sigma=1.0), lk.GaussianL2Loss(), lk.SSIMLoss(win_size=7, K=(0.01, 0.02), name="mine"),
+    lk.GaussianL1Loss(sigma=1.0), lk.GaussianL2Loss(dtype="float64"),
+    lk.SSIMLoss(win_size=7, K=(0.01, 0.02), name="mine"),
     lk.SSIMLoss(convention=dataclasses.replace(CONVENTIONS["wang2004"], sigma=1.0), data_range=(-1.0, 1.0)),
     lk.MSSSIMLoss(small="reduce", weights=(0.5, 0.5)), lk.MixLoss(alpha=0.5, sigmas=(0.5, 1.0)), lk.MixCodeLoss(),
     lk.MSSSIML1Loss(reduction="sum"), lk.CWSSIMLoss(levels=2), lk.CIEDE2000Loss(data_format="channels_last"),
@@ -205,7 +206,8 @@ LOSSES = [
 def test_a_loss_survives_being_saved(loss):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert type(again) is type(loss)
-    assert (again.signature(), again.name, again.reduction) == (loss.signature(), loss.name, loss.reduction)
+    assert (again.signature(), again.get_config()) == (loss.signature(), loss.get_config())
+    assert (again.name, again.reduction, again.dtype) == (loss.name, loss.reduction, loss.dtype)
 
 
 def test_losses_are_reduced_and_weighted_by_keras():
@@ -341,6 +343,52 @@ def test_integers_need_their_range():
         lk.SSIM().update_state(np.zeros((1, 16, 16, 1), "uint8"), np.zeros((1, 16, 16, 1), "uint8"))
 
 
+@pytest.mark.parametrize("loss", [lk.SSIMLoss(), lk.loss_from("l1 + ssim")], ids=["ssim", "expression"])
+def test_a_loss_refuses_integers_before_keras_makes_floats_of_them(loss):
+    true, pred = np.zeros((2, 32, 32, 3), "uint8"), np.zeros((2, 32, 32, 3), "float32")
+    with pytest.raises(ValueError, match=r"y_true is uint8.*data_range=255"):
+        loss(true, pred)
+    model = autoencoder(32)
+    model.compile(optimizer="adam", loss=loss)
+    with pytest.raises(ValueError, match=r"y_true is uint8.*data_range=255"):
+        model.fit(pred, true, verbose=0)
+
+
+def test_weights_are_of_images():
+    image = np.ones((4, 16, 16, 3), "float32")
+    for scored in (lk.SSIMLoss(), lk.SSIM(), lk.loss_from("ssim")):
+        for weights in (2.0, np.ones(4, "float32"), np.ones((4, 1), "float32")):
+            scored(image, image, sample_weight=weights)
+        with pytest.raises(ValueError, match="ssim: sample_weight must be one weight an image"):
+            scored(image, image, sample_weight=np.ones((4, 16, 16), "float32"))
+
+
+def test_what_keras_decides_is_no_option():
+    with pytest.raises(TypeError, match="ssim: a metric under Keras has no option 'check'"):
+        lk.SSIMLoss(check="values")
+    with pytest.raises(TypeError, match="has no option 'reduction'"):
+        lk.SSIM(reduction="mean")
+    with pytest.raises(TypeError, match="has no option 'reduction'"):
+        lk.loss_from("l1(reduction=mean)")
+
+
+def test_a_term_may_have_its_own_range_and_an_expression_a_name():
+    from lookalike import loss
+
+    x, y = images(3, 32)
+    for expression in ("l1(data_range=2) + ssim", "3dgs", "seed/ssim_l1"):
+        wanted = float(loss(expression)(x, y))
+        assert float(lk.loss_from(expression)(last(y), last(x))) == pytest.approx(wanted, abs=1e-5)
+    named = lk.loss_from("3dgs")
+    assert lk.ExpressionLoss.from_config(named.get_config()).signature() == named.signature()
+    with pytest.raises(ValueError, match="did you mean 'seed/ssim'"):
+        lk.loss_from("seed/ssm")
+    with pytest.raises(ValueError, match="use 'seed/ssim_l1', or the published one"):
+        lk.loss_from("seed/ssim_l1@published")
+    with pytest.raises(ValueError, match="3dgs says its own convention"):
+        lk.loss_from("3dgs", convention="piq")
+
+
 def test_options_and_names_are_checked():
     with pytest.raises(TypeError, match="did you mean 'win_size'"):
         lk.SSIMLoss(winsize=7)
@@ -381,6 +429,19 @@ def test_perceptual_on_weights_from_a_file(distance, compiled, tmp_path):
     score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
     metric = registry.get("perceptual", check="shapes", **options)
     assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "perceptual")
+
+
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_poolings_at_an_edge_that_cuts_their_windows(pooling, tmp_path):
+    file = learned.untrained("squeezenet1_1", tmp_path)
+    options = {
+        "network": "squeezenet1_1", "network_file": file, "layers": ("fire2", "fire4"), "pooling": pooling,
+    }  # fmt: skip
+    y = torch.cat([texture(52, 3, seed)[:, :, :47, :] for seed in (0, 2)])  # odd and even sides at the pools
+    score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
+    metric = registry.get("perceptual", check="shapes", **options)
+    found = value_and_gradient(score, last(y), last(0.9 * y), BACKEND == "jax")
+    assert_same(found, reference(metric, 0.9 * y, y), pooling)
 
 
 @compiles
@@ -435,3 +496,41 @@ def test_a_keras_model_is_a_network_like_ours(tmp_path):
         lk.PerceptualLoss(network=model, layers="block2_conv2")
     with pytest.raises(ValueError, match="has no layer 'relu2_2'"):
         lk.PerceptualLoss(network=model, layers="relu2_2", preprocess="caffe")
+
+
+def test_a_keras_model_is_frozen_in_training():
+    model = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    before = [ops.convert_to_numpy(weight).copy() for weight in model.weights[:4]]
+    subject, image = autoencoder(32), last(images(3, 32)[1][..., :32])
+    subject.compile(
+        optimizer="adam", loss=lk.PerceptualLoss(network=model, layers="block2_conv1", preprocess="caffe")
+    )
+    assert np.isfinite(subject.fit(image, image, verbose=0).history["loss"][0])
+    for weight, was in zip(model.weights, before, strict=False):
+        np.testing.assert_array_equal(ops.convert_to_numpy(weight), was)
+    assert len(subject.trainable_weights) == 4
+    if BACKEND == "torch":
+        assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_a_keras_model_does_not_take_is_said():
+    options = {"layers": "block5_conv1", "preprocess": "caffe"}
+    fixed = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    open_ = keras.applications.VGG16(include_top=False, weights=None)
+    for model, shape, message in (
+        (fixed, (1, 32, 32, 1), r"perceptual: the model vgg16 takes .None, 32, 32, 3."),
+        (fixed, (1, 16, 32, 3), r"perceptual: the model vgg16 takes .None, 32, 32, 3."),
+        (open_, (1, 4, 4, 3), r"perceptual: images .4, 4, 3. are too small for the layers of vgg16"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lk.PerceptualLoss(network=model, **options)(tensor(*shape), tensor(*shape))
+    pooled = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D(name="pooled")])
+    with pytest.raises(ValueError, match=r"layer 'pooled' of .* no map of positions"):
+        lk.PerceptualLoss(network=pooled, layers="pooled", preprocess="unit")
+
+    class Drawn(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(ValueError, match="must be functional or sequential"):
+        lk.PerceptualLoss(network=Drawn(), layers="any", preprocess="unit")

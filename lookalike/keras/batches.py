@@ -71,6 +71,7 @@ def pair(
         ((2, 3, 4, 5), 0.0, 1.0)
     """
     low, high = images.bounds(data_range, who)
+    check_dtypes(y_true, y_pred, who=who, data_range=data_range)
     known = [_dimensions(batch, name, who, data_format) for name, batch in (("y_true", y_true), ("y_pred", y_pred))]
     merged = [a if b is None else b for a, b in zip(*known, strict=True)]
     if any(a != b and None not in (a, b) for a, b in zip(*known, strict=True)):
@@ -98,15 +99,49 @@ def pair(
             "smaller window or fewer scales where the metric has them"
         )
     dtypes = [keras.backend.standardize_dtype(batch.dtype) for batch in (y_true, y_pred)]
-    for name, dtype in zip(("y_true", "y_pred"), dtypes, strict=True):
-        if high <= 1 and "int" in dtype:
-            raise ValueError(
-                f"{who}: {name} is {dtype}, but data_range={data_range!r}; pass data_range=255 for 8-bit images "
-                "(then floats are in 0-255 too), or divide by 255"
-            )
     dtype = "float64" if "float64" in dtypes else "float32"
     x, y = (_planes(batch, dtype, (count, height, width), data_format) for batch in (y_pred, y_true))
     return ((x - low) / (high - low), (y - low) / (high - low)) if (low, high) != (0, 1) else (x, y)
+
+
+def check_dtypes(y_true: Any, y_pred: Any, *, who: str, data_range: DataRange) -> None:
+    """Refuse integers in the range of floats, before Keras makes floats of what it hands on to a loss.
+
+    Raises:
+        ValueError: for an integer batch where the data range ends at 1 or below.
+
+    Example:
+        >>> check_dtypes(ops.ones((1, 2, 2, 1), "uint8"), ops.ones((1, 2, 2, 1)), who="doc", data_range=255)
+    """
+    if images.bounds(data_range, who)[1] > 1:
+        return
+    for name, batch in (("y_true", y_true), ("y_pred", y_pred)):
+        dtype = getattr(batch, "dtype", None)
+        if dtype is not None and "int" in keras.backend.standardize_dtype(dtype):
+            raise ValueError(
+                f"{who}: {name} is {keras.backend.standardize_dtype(dtype)}, but data_range={data_range!r}; pass "
+                "data_range=255 for 8-bit images (then floats are in 0-255 too), or divide by 255"
+            )
+
+
+def check_weights(sample_weight: Any, who: str) -> None:
+    """Refuse weights of pixels: scores are of images, and backends disagree on what to broadcast.
+
+    Raises:
+        ValueError: for weights whose shape is known and neither ``()`` nor ``(batch,)`` nor ``(batch, 1)``.
+
+    Example:
+        >>> check_weights(ops.ones((4,)), "doc")
+    """
+    shape = getattr(sample_weight, "shape", None)
+    if shape is None or getattr(shape, "rank", 0) is None:  # a number, or TensorFlow does not know
+        return
+    sizes = tuple(shape)
+    if len(sizes) > 2 or (len(sizes) == 2 and sizes[1] not in (1, None)):
+        raise ValueError(
+            f"{who}: sample_weight must be one weight an image, (batch,) or (batch, 1), got shape {sizes}; "
+            "a score has no pixels to weigh"
+        )
 
 
 def _dimensions(batch: Any, name: str, who: str, data_format: DataFormat) -> tuple[int | None, ...]:

@@ -11,15 +11,36 @@ from typing import Any, ClassVar
 import keras
 
 from lookalike.images import DataRange
+from lookalike.keras import batches
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
-from lookalike.losses import parse
+from lookalike.losses import is_preset, parse
+from lookalike.presets import preset
 from lookalike.registry import options_of
 
 _register: Any = keras.saving.register_keras_serializable("lookalike")
 
 
-class ImageLoss(keras.losses.Loss):
+class _Loss(keras.losses.Loss):
+    """What Keras would lose: the dtypes and weights it is called with, checked, and the dtype when saved."""
+
+    def scores(self) -> list[Score]:
+        """The scores it is made of."""
+        raise NotImplementedError
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        for score in self.scores():
+            who = score.metric.facts.name
+            batches.check_dtypes(y_true, y_pred, who=who, data_range=score.data_range)
+            batches.check_weights(sample_weight, who)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras keeps, and the dtype."""
+        return super().get_config() | {"dtype": self.dtype}
+
+
+class ImageLoss(_Loss):
     """A metric of lookalike as a loss of Keras: ``loss(y_true, y_pred, sample_weight=None)``.
 
     Args:
@@ -48,6 +69,10 @@ class ImageLoss(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.options = options
         self.score = Score(self.metric, options, data_range=data_range, data_format=data_format)
+
+    def scores(self) -> list[Score]:
+        """The one score."""
+        return [self.score]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each image, ``(n,)``."""
@@ -248,7 +273,7 @@ class LPIPSSqueezeLoss(ImageLoss):
 
 
 @_register
-class ExpressionLoss(keras.losses.Loss):
+class ExpressionLoss(_Loss):
     """A weighted sum of metrics as a loss; made by `loss_from`.
 
     Attributes:
@@ -271,12 +296,16 @@ class ExpressionLoss(keras.losses.Loss):
         self.expression, self.convention = expression, convention
         self.data_range, self.data_format = data_range, data_format
         self.terms: list[tuple[float, Score]] = []
-        for term in parse(expression):
-            options = dict(term.options)
+        for term in parse(_formula_of(expression, convention)):
+            options = {"data_range": data_range, **term.options}
             if convention is not None and "convention" in options_of(term.name):
                 options.setdefault("convention", convention)
-            score = Score(term.name, options, data_range=data_range, data_format=data_format)
+            score = Score(term.name, options, data_format=data_format, data_range=options.pop("data_range"))
             self.terms.append((term.weight, score))
+
+    def scores(self) -> list[Score]:
+        """Those of the terms."""
+        return [score for _, score in self.terms]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each image, ``(n,)``."""
@@ -301,12 +330,14 @@ def loss_from(expression: str, **options: Any) -> ExpressionLoss:
     """A loss from an expression, in the grammar of `lookalike.loss`: ``loss_from("0.84*ms_ssim + 0.16*l1")``.
 
     Args:
-        expression: numbers, ``+ - *``, parentheses, metric names, ``name(option=value)``.
+        expression: numbers, ``+ - *``, parentheses, metric names, ``name(option=value)``; or a preset's name, such
+            as ``"3dgs"`` or ``"seed/ssim_l1"``.
         options: ``data_range``, ``convention`` (for every term that has conventions and names none itself),
             ``data_format``, ``reduction``, ``name``, ``dtype``.
 
     Raises:
-        ValueError: for another grammar, or a name that is unknown or has no formula here, with the nearest one.
+        ValueError: for another grammar, or a name that is unknown or has no formula here, with the nearest one; for
+            a published preset, whose value is of a batch and not of its images.
         TypeError: for an unknown option.
 
     Example:
@@ -315,3 +346,18 @@ def loss_from(expression: str, **options: Any) -> ExpressionLoss:
         0.75
     """
     return ExpressionLoss(expression, **options)
+
+
+def _formula_of(expression: str, convention: str | None) -> str:
+    """The expression, or that of the preset it names."""
+    if not isinstance(expression, str) or not is_preset(expression.strip()):
+        return expression
+    row = preset(expression.strip())
+    if row.parts:
+        raise ValueError(
+            f"loss: {row.name} scores a whole batch and not its images, so Keras cannot weigh them; use "
+            f"{row.name.removesuffix('@published')!r}, or the published one as lookalike.loss"
+        )
+    if convention is not None:
+        raise ValueError(f"loss: {row.name} says its own convention: {row.formula}")
+    return row.expression

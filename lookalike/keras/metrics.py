@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from lookalike.images import DataRange
+from lookalike.keras import batches
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
 
@@ -49,6 +50,7 @@ class ImageMetric(keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Count the scores of a batch, each with its weight."""
+        batches.check_weights(sample_weight, self.metric)
         y_true, y_pred = (keras.ops.convert_to_tensor(batch) for batch in (y_true, y_pred))
         return super().update_state(self.score(y_true, y_pred), sample_weight)
 

@@ -87,13 +87,31 @@ class _Pooling:
         self.kind, self.kernel, self.side, self.ceil = module.kind, module.kernel, module.side, module.ceil
 
     def __call__(self, x: Any) -> Any:
-        if self.kind == "average":
-            return ops.average_pool(x, self.kernel, 2, data_format="channels_last")
+        if self.kind == "l2":
+            return self._root_of_squares(x)
+        sides = x.shape[1:3]
         # What is missing to a last whole window; zeros are never the greatest after a ReLU, or change nothing.
-        short = [(self.side(side) - 1) * 2 + self.kernel - side for side in x.shape[1:3]] if self.ceil else [0, 0]
+        short = [(self.side(side) - 1) * 2 + self.kernel - side for side in sides] if self.ceil else [0, 0]
         if max(short) > 0:
             x = ops.pad(x, ((0, 0), *((0, max(0, more)) for more in short), (0, 0)))
-        return ops.max_pool(x, self.kernel, 2, data_format="channels_last")
+        if self.kind == "max":
+            return ops.max_pool(x, self.kernel, 2, data_format="channels_last")
+        x = ops.average_pool(x, self.kernel, 2, data_format="channels_last")
+        # A mean is of the pixels that its window has; the zeros beyond the edge are none.
+        down, across = (
+            self.kernel / np.minimum(self.kernel, side - 2 * np.arange(count))
+            for side, count in zip(sides, x.shape[1:3], strict=True)
+        )
+        return x * ops.convert_to_tensor((down[:, None] * across)[..., None], x.dtype) if max(short) > 0 else x
+
+    @staticmethod
+    def _root_of_squares(x: Any) -> Any:
+        """As `ops.features` has it: the Hann-weighted root of squares of 3x3 pixels."""
+        taps = np.array([0.25, 0.5, 0.25])
+        hann = np.broadcast_to(np.outer(taps, taps)[..., None, None], (3, 3, x.shape[3], 1))
+        squares = ops.pad(ops.square(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        kernel = ops.convert_to_tensor(np.ascontiguousarray(hann), x.dtype)
+        return ops.sqrt(ops.depthwise_conv(squares, kernel, 2, "valid", "channels_last") + 1e-12)
 
 
 def _variable(values: Tensor) -> Any:
@@ -112,7 +130,8 @@ class Cut:
         who: named in errors.
 
     Raises:
-        ValueError: for a preprocessing that is not said or unknown, or a layer that is not there.
+        ValueError: for a preprocessing that is not said or unknown, a layer that is not there or makes no map, and
+            a model whose layers are not connected; when called, for images that the model does not take.
     """
 
     def __init__(self, model: keras.Model, layers: Sequence[str], preprocess: str | None, who: str) -> None:
@@ -121,16 +140,31 @@ class Cut:
                 f"{who}: say with preprocess= what the model was trained on, one of "
                 f"{', '.join(get_args(Preprocess))} ('caffe' for keras.applications' VGGs); got {preprocess!r}"
             )
+        if len(getattr(model, "inputs", None) or []) != 1:
+            raise ValueError(
+                f"{who}: the model {model.name} must be functional or sequential, built, and have one input; "
+                "keras.applications' are"
+            )
         known = [layer.name for layer in model.layers]
         for layer in layers:
             if layer not in known:
                 raise ValueError(f"{who}: the model {model.name} has no layer {layer!r}; it has {', '.join(known)}")
-        self.preprocess = preprocess
-        self.model = keras.Model(model.inputs, [model.get_layer(layer).output for layer in layers])
+        outputs = [model.get_layer(layer).output for layer in layers]
+        for layer, output in zip(layers, outputs, strict=True):
+            if len(output.shape) != 4:
+                raise ValueError(
+                    f"{who}: layer {layer!r} of {model.name} makes {tuple(output.shape)}, no map of positions; "
+                    "choose one before the pixels are pooled or flattened"
+                )
+        self.preprocess, self.who, self.name = preprocess, who, model.name
+        self.takes = tuple(model.inputs[0].shape)
+        self.model = keras.Model(model.inputs, outputs)
+        self.fit: set[tuple[int, ...]] = set()
 
     def __call__(self, x: Any) -> list[Any]:
         """The maps of images ``(n, c, h, w)`` in the unit range."""
         x = ops.transpose(x, (0, 2, 3, 1))
+        self._check(tuple(x.shape[1:]))
         if self.preprocess == "caffe":
             x = ops.flip(x, 3) * 255 - ops.convert_to_tensor(CAFFE_MEAN, x.dtype)
         elif self.preprocess == "torch":
@@ -138,9 +172,33 @@ class Cut:
             x = (x - mean) / std
         elif self.preprocess == "tf":
             x = x * 2 - 1
-        made = self.model(x, training=False)
+        # Constants in place of its variables: PyTorch would differentiate to every weight.
+        weights = (self.model.trainable_variables, self.model.non_trainable_variables)
+        frozen = [[ops.stop_gradient(one) for one in group] for group in weights]
+        made, _ = self.model.stateless_call(*frozen, x, training=False)
         maps = made if isinstance(made, list) else [made]
         return [ops.cast(ops.transpose(one, (0, 3, 1, 2)), x.dtype) for one in maps]
+
+    def _check(self, sizes: tuple[int, ...]) -> None:
+        """Refuse images ``(h, w, c)`` that the model does not take or that its pooling leaves nothing of."""
+        if sizes in self.fit:
+            return
+        if any(
+            None not in (wanted, found) and wanted != found
+            for wanted, found in zip(self.takes[1:], sizes, strict=True)
+        ):
+            raise ValueError(
+                f"{self.who}: the model {self.name} takes {self.takes}, channels last, got images {sizes}; build "
+                "it for these, or with input_shape=(None, None, 3)"
+            )
+        try:
+            self.model.compute_output_shape((1, *sizes))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.who}: images {sizes} are too small for the layers of {self.name}; use larger images or "
+                f"shallower layers. Keras says: {error}"
+            ) from error
+        self.fit.add(sizes)
 
 
 def stand_in(layers: str | Sequence[str] | Mapping[str, float]) -> nn.Module:

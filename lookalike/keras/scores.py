@@ -66,7 +66,7 @@ class Score:
 
     Raises:
         ValueError: for a name without a formula here, with the nearest one, and for bad options.
-        TypeError: for an unknown option, with the nearest one.
+        TypeError: for an unknown option, with the nearest one, and for what Keras decides.
 
     Example:
         >>> from keras import ops
@@ -86,6 +86,12 @@ class Score:
             raise ValueError(f"{name}: not to be had under Keras; there are {', '.join(sorted(FORMULAS))}")
         self.formula = FORMULAS[known]
         options = dict(options)
+        for taken in ("check", "reduction", "data_range"):
+            if taken in options:
+                raise TypeError(
+                    f"{name}: a metric under Keras has no option {taken!r}: shapes are checked, values are not; "
+                    "data_range= and reduction= belong to the loss"
+                )
         option = NETWORKS.get(known, "")
         model = options.get(option)
         preprocess = options.pop("preprocess", None) if option else None
