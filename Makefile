@@ -8,7 +8,7 @@ BIN := .venv/bin
 setup: .venv/ready
 
 # torch comes first and pinned: another package asking for "torch" would take the newest build of all.
-.venv/ready: constraints.txt pyproject.toml CMakeLists.txt $(wildcard lookalike/ops/ssim/*.[ch]pp)
+.venv/ready: constraints.txt pyproject.toml CMakeLists.txt $(wildcard lookalike/ops/*/*.[ch]pp)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
 	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
-from lookalike.ops.gradient import PREWITT, energy
+from lookalike.ops import gmsd as gradients
 
 _C = 170 / 255**2
 _MASKING = 0.5
@@ -45,7 +44,8 @@ def gmsd(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(gmsd(y.roll(2, -1), y)), 4)
         0.174
     """
-    return colour.root(_variance(_similarity(*_halved(colour.luma(x), colour.luma(y))), 1))
+    x, y = colour.luma(x), colour.luma(y)
+    return gradients.deviation(x, y, (0.0, 1.0), constant=_C, correction=1)[:, 0]
 
 
 def ms_gmsd(x: Tensor, y: Tensor, *, weights: Sequence[float] = _WEIGHTS) -> Tensor:
@@ -65,32 +65,7 @@ def ms_gmsd(x: Tensor, y: Tensor, *, weights: Sequence[float] = _WEIGHTS) -> Ten
         0.244
     """
     x, y = colour.luma(x), colour.luma(y)
-    total = 0.0
-    for scale, weight in enumerate(weights):
-        if scale:
-            x, y = _halved(x, y)
-        total = total + weight * _variance(_similarity(x, y, _MASKING), 0)
-    return colour.root(torch.as_tensor(total))
-
-
-def _halved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of 2 x 2 pixels; where a side is odd, the last pixel is averaged with zeros."""
-    return tuple(F.avg_pool2d(image, 2, ceil_mode=True, divisor_override=4) for image in (x, y))  # type: ignore
-
-
-def _similarity(x: Tensor, y: Tensor, masking: float = 0.0) -> Tensor:
-    """The similarity of gradient lengths, ``(n, h·w)``."""
-    a, b = energy(x, PREWITT), energy(y, PREWITT)
-    both = colour.root(a * b)  # one root instead of two; for identical images it is exactly a
-    if masking:
-        return (((2 - masking) * both + _C) / (a + b - masking * both + _C)).flatten(1)
-    return ((2 * both + _C) / (a + b + _C)).flatten(1)
-
-
-def _variance(values: Tensor, correction: int) -> Tensor:
-    """The variance of each row; unlike that of torch, without a warning where there are no rows."""
-    spread = (values - values.mean(1, keepdim=True)).square().sum(1)
-    return spread / (values.shape[1] - correction)
+    return gradients.deviation(x, y, weights, masking=_MASKING, constant=_C, correction=0)[:, 0]
 
 
 class GMSD(Metric):

@@ -20,6 +20,7 @@ using Strides = std::tuple<ptrdiff_t, ptrdiff_t, ptrdiff_t>;  // of n, c and row
 std::vector<std::string> instruction_sets();           // that this machine has, the fastest first
 std::string instruction_set();                         // in use
 void use_instruction_set(const std::string& name);     // "" for the fastest
+const Kernels& kernels_in_use();
 
 // ---- the calls
 
@@ -38,6 +39,12 @@ struct Images {
   Strides y_strides;
   bool bytes;
 };
+
+// One plane of a batch, as a batch.
+Images plane_of(const Images&, int plane);
+
+// Both batches halved into `memory`, which grows as needed.
+Images halved(const Images&, const Halving&, std::vector<float>& memory, int threads);
 
 // Writes per plane the means of SSIM and contrast·structure to means[planes][2]; where the address is not 0, also the
 // mean of |x − y| to l1[planes], and the maps.

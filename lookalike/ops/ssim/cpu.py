@@ -45,7 +45,8 @@ class Setting(NamedTuple):
 # ---- what the kernels decline
 
 
-def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: float, c2: float) -> list[str]:
+def refusals(x: Tensor, y: Tensor) -> list[str]:
+    """Why a compiled kernel, of this op or another, cannot take two batches of images."""
     reasons = [_absence] if _absence else []
     if x.device.type != "cpu" or y.device.type != "cpu":
         reasons.append(f"tensors on {x.device} and {y.device}")
@@ -55,6 +56,13 @@ def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: floa
         reasons.append(f"{x.dtype} and {y.dtype}; float32 and uint8 are compiled")
     if x.ndim != 4 or x.shape != y.shape:
         reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
+    if transformed():
+        reasons.append("a function transform or forward-mode differentiation is at work")
+    return reasons
+
+
+def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: float, c2: float) -> list[str]:
+    reasons = refusals(x, y)
     if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or tuple(taps) != tuple(taps[::-1]):
         reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
     if not (c1 >= 1e-12 and c2 >= 1e-12):
@@ -63,8 +71,6 @@ def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: floa
         reasons.append(f"the border {border!r}")
     elif x.ndim == 4 and min(x.shape[2:]) < _least_side(len(taps), border):
         reasons.append("images smaller than the window")
-    if transformed():
-        reasons.append("a function transform or forward-mode differentiation is at work")
     return reasons
 
 
@@ -127,7 +133,7 @@ def _window(setting: Setting, whole: float) -> Any:
     return _cpu.Window(setting.taps, _BORDERS[setting.border], c1, c2)
 
 
-def _images(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
+def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
     """The batches as the module wants them, the tensors that hold their memory, and the largest pixel value."""
     if x.stride(3) != 1:
         x = x.contiguous()
@@ -143,14 +149,14 @@ def _empty(x: Tensor, *shape: int) -> Tensor:
 
 
 def _run_means(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-    images, whole, x, y = _images(x, y)
+    images, whole, x, y = images_of(x, y)
     means = _empty(x, *x.shape[:2], 2)
     _cpu.forward(_window(setting, whole), images, torch.get_num_threads(), means.data_ptr(), 0, 0, 0)
     return means
 
 
 def _run_maps(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-    images, whole, x, y = _images(x, y)
+    images, whole, x, y = images_of(x, y)
     maps = _empty(x, 2, *_map_shape(x, setting))
     means = _empty(x, *x.shape[:2], 2)
     addresses = means.data_ptr(), 0, maps[0].data_ptr(), maps[1].data_ptr()
@@ -176,7 +182,7 @@ def _run_gradient(
     if not wanted[0]:  # the kernel always makes the first image's gradient, and does not mind the order
         gy, _ = _run_gradient(y, x, setting, (True, False), upstream, means, differences)
         return None, gy
-    images, whole, x, y = _images(x, y)
+    images, whole, x, y = images_of(x, y)
     gx = _empty(x, *x.shape)
     gy = _empty(y, *y.shape) if wanted[1] else None
     addresses = [0 if tensor is None else tensor.data_ptr() for tensor in (means, differences, gx, gy)]
@@ -290,7 +296,7 @@ class Mixture(NamedTuple):
 
 
 def _run_mixture(x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
-    images, whole, x, y = _images(x, y)
+    images, whole, x, y = images_of(x, y)
     means, differences = _empty(x, *x.shape[:2], 2), _empty(x, *x.shape[:2])
     addresses = means.data_ptr(), differences.data_ptr(), 0, 0
     _cpu.forward(_window(mixture.setting, whole), images, torch.get_num_threads(), *addresses)
@@ -351,7 +357,7 @@ def _run_pyramid(
     if wanted[1] and not wanted[0]:
         means, [of_y, of_x] = _run_pyramid(y, x, scales, (True, False))
         return means, [of_x, of_y]
-    images, whole, x, y = _images(x, y)
+    images, whole, x, y = images_of(x, y)
     means = _empty(x, *x.shape[:2], scales.levels)
     shapes = scales.shapes(x.shape[2], x.shape[3]) if any(wanted) else []
     gradients = [[_empty(x, *x.shape[:2], *shape) for shape in shapes] if want else [] for want in wanted]

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../gmsd/job.hpp"
+
 namespace lookalike {
 
 constexpr int MaxTaps = 33;
@@ -63,6 +65,7 @@ struct Kernels {
   // coarse = halved image, and fine = scale · fine + the adjoint of that, on one plane each.
   void (*halve)(const Halving&, const void* fine, ptrdiff_t fine_row, bool bytes, float* coarse);
   void (*add_unhalved)(const Halving&, const float* coarse, float scale, float* fine);
+  void (*sum_unlikeness)(const GradientPair&, int first_row, int last_row, float* scratch, double* sums);
 };
 
 extern const Kernels kernels_baseline;

@@ -778,6 +778,8 @@ void gradient_rows(const Job& job, int plane, int tile, int first_row, int last_
   with_filter(job, Gradient{job, plane, tile, first_row, last_row, scratch});
 }
 
+void sum_unlikeness(const GradientPair&, int, int, float*, double*);  // in gmsd/kernel.cpp
+
 }  // namespace LOOKALIKE_ISA
 
 #define LOOKALIKE_JOIN(a, b) a##b
@@ -788,6 +790,6 @@ void gradient_rows(const Job& job, int plane, int tile, int first_row, int last_
 const Kernels LOOKALIKE_KERNELS(LOOKALIKE_ISA) = {LOOKALIKE_NAME(LOOKALIKE_ISA), LOOKALIKE_ISA::Lanes,
                                                   LOOKALIKE_ISA::scratch_bytes, LOOKALIKE_ISA::forward_blocks,
                                                   LOOKALIKE_ISA::gradient_rows, LOOKALIKE_ISA::halve_plane,
-                                                  LOOKALIKE_ISA::add_unhalved};
+                                                  LOOKALIKE_ISA::add_unhalved, LOOKALIKE_ISA::sum_unlikeness};
 
 }  // namespace lookalike

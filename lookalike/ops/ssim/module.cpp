@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "../gmsd/calls.hpp"
 #include "calls.hpp"
 
 namespace nb = nanobind;
@@ -38,4 +39,5 @@ NB_MODULE(_cpu, m) {
   m.def("pyramid", &pyramid, no_gil);
   m.def("collapse", &collapse, no_gil);
   m.def("halved_shape", &halved_shape);
+  m.def("gradient_deviation", &gradient_deviation, no_gil);
 }

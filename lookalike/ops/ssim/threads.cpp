@@ -1,5 +1,6 @@
 #include "threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -45,6 +46,11 @@ struct Work {
 };
 
 }  // namespace
+
+int threads_worth(double pixels, int threads) {
+  constexpr double pixels_per_thread = 16384;  // below this, waking a thread costs more than it brings
+  return std::max(1, std::min(threads, int(std::min(pixels / pixels_per_thread, 1e6))));
+}
 
 void run_tasks(int tasks, int threads, void (*run)(void*, int), void* context) {
   if (threads > tasks) threads = tasks;

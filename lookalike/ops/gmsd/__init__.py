@@ -1,0 +1,8 @@
+"""How unevenly the gradients of two batches agree: ``deviation(x, y, weights, …) -> (n, c)``, compiled for values."""
+
+from __future__ import annotations
+
+from lookalike.ops._kernels import Op
+from lookalike.ops.gmsd import cpu, reference
+
+deviation = Op(reference.deviation, cpu.deviation_kernel)

@@ -1,0 +1,45 @@
+"""The deviation of gradient similarity on the CPU: the compiled kernel. `kernel.cpp` explains the passes.
+
+It makes values alone; where a gradient is wanted, or a graph is compiled, the reference runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lookalike.ops._kernels import Kernel
+from lookalike.ops.ssim import cpu as compiled
+
+
+def _refuses(
+    x: Tensor, y: Tensor, weights: Sequence[float], *, masking: float = 0.0, constant: float, correction: int
+) -> list[str]:
+    reasons = compiled.refusals(x, y)
+    if x.dtype != torch.float32 or y.dtype != torch.float32:
+        reasons.append(f"{x.dtype} and {y.dtype}; float32 is compiled")
+    if x.ndim == 4 and min(x.shape[2:]) < 1:
+        reasons.append("images without pixels")
+    if not constant >= 1e-12:
+        reasons.append("a constant of zero")
+    if torch.is_grad_enabled() and (x.requires_grad or y.requires_grad):
+        reasons.append("a gradient is wanted")
+    if torch.compiler.is_compiling():
+        reasons.append("a graph is compiled")
+    return reasons
+
+
+def deviation(
+    x: Tensor, y: Tensor, weights: Sequence[float], *, masking: float = 0.0, constant: float, correction: int
+) -> Tensor:
+    """`reference.deviation`, compiled."""
+    images, _, x, y = compiled.images_of(x, y)
+    found = torch.empty(x.shape[:2], dtype=torch.float32)
+    setting = list(weights), masking, constant, correction
+    compiled._cpu.gradient_deviation(images, *setting, torch.get_num_threads(), found.data_ptr())
+    return found
+
+
+deviation_kernel = Kernel("cpu", deviation, _refuses, 1e-6)

@@ -1,0 +1,104 @@
+// How unlike the gradients of two planes are, pixel by pixel. Compiled once per instruction set.
+//
+// With a and b the squared lengths of the two gradients (Prewitt's operator, zeros beyond the border), the similarity
+// of Xue et al. 2014 and Zhang et al. 2017 is s = ((2 − m)·√(ab) + C) / (a + b − m·√(ab) + C). Taken instead is
+//
+//   d = 1 − s = (a + b − 2·√(ab)) / (a + b − m·√(ab) + C)
+//
+// which has the same variance and is small where the planes agree: exactly 0 where their gradients are equal. Each row
+// is walked twice, and nothing larger than a row is kept:
+//
+//   compare      the three image rows about it are read, d is written to a buffer: a plain loop, left to the compiler
+//   accumulate   d and d² are added up in double precision, which holds the square of a float32 exactly
+//
+// Pixels are differenced before they are added, so that a bright, flat plane loses no digits; and Prewitt's third is
+// left out of the gradients and put into the constant. This file must not use the standard library's templates: see
+// ssim/vectors.hpp.
+#include "job.hpp"
+#include "../ssim/vectors.hpp"
+
+namespace lookalike {
+namespace LOOKALIKE_ISA {
+
+// An image row and its neighbours; a column beyond the border is zero, and so is a row.
+struct Column {
+  float up, here, down;
+};
+struct Rows {
+  const float *up, *here, *down;
+
+  Rows(const float* image, ptrdiff_t step, int row, int height, const float* zeros)
+      : up(row > 0 ? image + (row - 1) * step : zeros),
+        here(image + row * step),
+        down(row + 1 < height ? image + (row + 1) * step : zeros) {}
+
+  LOOKALIKE_INLINE Column column(int j) const { return {up[j], here[j], down[j]}; }
+};
+
+// The squared length of the gradient, nine times.
+LOOKALIKE_INLINE float energy(Column left, Column middle, Column right) {
+  const float across = (right.up - left.up) + (right.here - left.here) + (right.down - left.down);
+  const float down = (left.down - left.up) + (middle.down - middle.up) + (right.down - right.up);
+  return across * across + down * down;
+}
+
+LOOKALIKE_INLINE float unlikeness(float a, float b, float masking, float constant) {
+  const float both = __builtin_sqrtf(a * b);
+  // Asked, for the product of very small lengths is zero.
+  const float apart = a == b ? 0.f : a + b - 2 * both;
+  return apart / (a + b - masking * both + constant);
+}
+
+__attribute__((noinline)) void compare(const Rows x, const Rows y, int width, float masking, float constant,
+                                       float* __restrict out) {
+  const auto edge = [&](int j) {
+    const auto column = [&](const Rows& rows, int at) { return at < 0 || at == width ? Column{} : rows.column(at); };
+    const float a = energy(column(x, j - 1), x.column(j), column(x, j + 1));
+    const float b = energy(column(y, j - 1), y.column(j), column(y, j + 1));
+    out[j] = unlikeness(a, b, masking, constant);
+  };
+  edge(0);
+  for (int j = 1; j < width - 1; j++) {
+    const float a = energy(x.column(j - 1), x.column(j), x.column(j + 1));
+    const float b = energy(y.column(j - 1), y.column(j), y.column(j + 1));
+    out[j] = unlikeness(a, b, masking, constant);
+  }
+  edge(width - 1);
+}
+
+struct Sums {
+  VD sums[2] = {}, squares[2] = {};
+
+  LOOKALIKE_INLINE void accumulate(const float* row, int width) {
+    for (int j = 0; j < width; j += Lanes) {
+      const V some = load_some(row + j, width - j);
+      const VD halves[2] = {low_doubles(some), high_doubles(some)};
+      for (int k = 0; k < 2; k++) {
+        sums[k] += halves[k];
+        squares[k] += halves[k] * halves[k];
+      }
+    }
+  }
+};
+
+// Writes Σd and Σd² of the rows [first_row, last_row) to sums[2]; `scratch` is two rows of floats.
+void sum_unlikeness(const GradientPair& pair, int first_row, int last_row, float* scratch, double* sums) {
+  float *zeros = scratch, *row = scratch + pair.width;
+  for (int j = 0; j < pair.width; j++) zeros[j] = 0;
+  Sums total;
+  for (int i = first_row; i < last_row; i++) {
+    const Rows x(pair.x, pair.x_row, i, pair.height, zeros), y(pair.y, pair.y_row, i, pair.height, zeros);
+    compare(x, y, pair.width, pair.masking, 9 * pair.constant, row);
+    total.accumulate(row, pair.width);
+  }
+  sums[0] = sums[1] = 0;
+  for (int k = 0; k < 2; k++) {
+    for (int lane = 0; lane < Lanes / 2; lane++) {
+      sums[0] += total.sums[k][lane];
+      sums[1] += total.squares[k][lane];
+    }
+  }
+}
+
+}  // namespace LOOKALIKE_ISA
+}  // namespace lookalike
