@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(compiled._cpu is None, reason=compiled._absence)
 
 CONSTANT = 170 / 255**2
 ONE_SCALE: dict[str, Any] = {"weights": (0.0, 1.0), "constant": CONSTANT, "correction": 1}
-MANY_SCALES: dict[str, Any] = {"weights": (0.1, 0.6, 0.25, 0.05), "masking": 0.5, "constant": CONSTANT, "correction": 0}
+WEIGHTS = (0.1, 0.6, 0.25, 0.05)
+MANY_SCALES: dict[str, Any] = {"weights": WEIGHTS, "masking": 0.5, "constant": CONSTANT, "correction": 0}
 SHAPES = [
     (1, 1, 3, 3), (1, 1, 3, 8), (1, 1, 5, 4), (2, 1, 16, 16), (2, 3, 37, 53), (1, 2, 64, 64), (1, 1, 101, 17),
     (1, 1, 33, 130), (1, 1, 67, 1101),

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
@@ -40,6 +39,7 @@ def gmsd(x: Tensor, y: Tensor) -> Tensor:
         ``(n,)``, 0 for identical images.
 
     Example:
+        >>> import torch
         >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 1, 64, 64)
         >>> round(float(gmsd(y.roll(2, -1), y)), 4)
         0.174
@@ -60,6 +60,7 @@ def ms_gmsd(x: Tensor, y: Tensor, *, weights: Sequence[float] = _WEIGHTS) -> Ten
         ``(n,)``, 0 for identical images.
 
     Example:
+        >>> import torch
         >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 1, 64, 64)
         >>> round(float(ms_gmsd(y.roll(2, -1), y)), 4)
         0.244

@@ -1,4 +1,4 @@
-"""How unevenly the gradients of two batches agree: ``deviation(x, y, weights, …) -> (n, c)``, compiled for values."""
+"""How unevenly the gradients of two batches agree: ``deviation(x, y, weights, …)``, compiled for values."""
 
 from __future__ import annotations
 

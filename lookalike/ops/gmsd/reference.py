@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -33,6 +32,7 @@ def deviation(
         ``(n, c)``, 0 for identical planes.
 
     Example:
+        >>> import torch
         >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 1, 64, 64)
         >>> round(float(deviation(y.roll(2, -1), y, (0.0, 1.0), constant=170 / 255**2, correction=1)), 4)
         0.174
