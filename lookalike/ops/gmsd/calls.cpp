@@ -28,7 +28,7 @@ GradientPair gradient_pair(const Images& plane, const Comparison& how) {
 
 // Σd and Σd² of the block of rows from `first` on.
 void sum_block(const GradientPair& pair, int first, double* sums) {
-  float* scratch = static_cast<float*>(scratch_memory(2 * size_t(pair.width) * sizeof(float)));
+  double* scratch = static_cast<double*>(scratch_memory(scratch_doubles(pair.width) * sizeof(double)));
   kernels_in_use().sum_unlikeness(pair, first, std::min(first + RowsPerBlock, pair.height), scratch, sums);
 }
 
@@ -39,8 +39,8 @@ void sum_halved_block(const GradientPair& fine, int first, double* sums) {
   const int top = std::max(first - 1, 0), bottom = std::min(last + 1, whole.coarse_height), width = whole.coarse_width;
   const Halving rows{std::min(2 * bottom, fine.height) - 2 * top, fine.width, bottom - top, width, 0, 0, true};
   const size_t size = size_t(RowsPerBlock + 2) * width;
-  float* x = static_cast<float*>(scratch_memory((2 * size + 2 * width) * sizeof(float)));
-  float *y = x + size, *scratch = y + size;
+  double* scratch = static_cast<double*>(scratch_memory(scratch_doubles(width) * sizeof(double) + 2 * size * sizeof(float)));
+  float *x = reinterpret_cast<float*>(scratch + scratch_doubles(width)), *y = x + size;
   const Kernels& kernels = kernels_in_use();
   kernels.halve(rows, fine.x + 2 * top * fine.x_row, fine.x_row, false, x);
   kernels.halve(rows, fine.y + 2 * top * fine.y_row, fine.y_row, false, y);

@@ -50,7 +50,7 @@ LOOKALIKE_INLINE float unlikeness(float a, float b, float masking, float constan
 }
 
 __attribute__((noinline)) void compare(const Rows x, const Rows y, int width, float masking, float constant,
-                                       float* __restrict out) {
+                                       double* __restrict out) {
   const auto edge = [&](int j) {
     const auto column = [&](const Rows& rows, int at) { return at < 0 || at == width ? Column{} : rows.column(at); };
     const float a = energy(column(x, j - 1), x.column(j), column(x, j + 1));
@@ -67,34 +67,40 @@ __attribute__((noinline)) void compare(const Rows x, const Rows y, int width, fl
 }
 
 struct Sums {
-  VD sums[2] = {}, squares[2] = {};
-
-  LOOKALIKE_INLINE void accumulate(const float* row, int width) {
-    for (int j = 0; j < width; j += Lanes) {
-      const V some = load_some(row + j, width - j);
-      const VD halves[2] = {low_doubles(some), high_doubles(some)};
-      for (int k = 0; k < 2; k++) {
-        sums[k] += halves[k];
-        squares[k] += halves[k] * halves[k];
-      }
-    }
-  }
+  VD sum[2] = {}, squares[2] = {};
 };
 
-// Writes Σd and Σd² of the rows [first_row, last_row) to sums[2]; `scratch` is two rows of floats.
-void sum_unlikeness(const GradientPair& pair, int first_row, int last_row, float* scratch, double* sums) {
-  float *zeros = scratch, *row = scratch + pair.width;
+// `row` is a whole number of vectors long.
+__attribute__((noinline)) void accumulate(const double* row, int width, Sums& total) {
+  Sums now = total;
+  for (int j = 0; j < width; j += Lanes) {
+    for (int k = 0; k < 2; k++) {
+      VD d;
+      std::memcpy(&d, row + j + k * (Lanes / 2), sizeof d);
+      now.sum[k] += d;
+      now.squares[k] += d * d;
+    }
+  }
+  total = now;
+}
+
+// Writes Σd and Σd² of the rows [first_row, last_row) to sums[2]; `scratch` is scratch_doubles(width) doubles.
+void sum_unlikeness(const GradientPair& pair, int first_row, int last_row, double* scratch, double* sums) {
+  double* row = scratch;
+  const int whole = (pair.width + Lanes - 1) / Lanes * Lanes;
+  float* zeros = reinterpret_cast<float*>(row + whole);
   for (int j = 0; j < pair.width; j++) zeros[j] = 0;
+  for (int j = pair.width; j < whole; j++) row[j] = 0;
   Sums total;
   for (int i = first_row; i < last_row; i++) {
     const Rows x(pair.x, pair.x_row, i, pair.height, zeros), y(pair.y, pair.y_row, i, pair.height, zeros);
     compare(x, y, pair.width, pair.masking, 9 * pair.constant, row);
-    total.accumulate(row, pair.width);
+    accumulate(row, pair.width, total);
   }
   sums[0] = sums[1] = 0;
   for (int k = 0; k < 2; k++) {
     for (int lane = 0; lane < Lanes / 2; lane++) {
-      sums[0] += total.sums[k][lane];
+      sums[0] += total.sum[k][lane];
       sums[1] += total.squares[k][lane];
     }
   }

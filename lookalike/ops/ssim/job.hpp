@@ -65,7 +65,7 @@ struct Kernels {
   // coarse = halved image, and fine = scale · fine + the adjoint of that, on one plane each.
   void (*halve)(const Halving&, const void* fine, ptrdiff_t fine_row, bool bytes, float* coarse);
   void (*add_unhalved)(const Halving&, const float* coarse, float scale, float* fine);
-  void (*sum_unlikeness)(const GradientPair&, int first_row, int last_row, float* scratch, double* sums);
+  void (*sum_unlikeness)(const GradientPair&, int first_row, int last_row, double* scratch, double* sums);
 };
 
 extern const Kernels kernels_baseline;

@@ -778,7 +778,7 @@ void gradient_rows(const Job& job, int plane, int tile, int first_row, int last_
   with_filter(job, Gradient{job, plane, tile, first_row, last_row, scratch});
 }
 
-void sum_unlikeness(const GradientPair&, int, int, float*, double*);  // in gmsd/kernel.cpp
+void sum_unlikeness(const GradientPair&, int, int, double*, double*);  // in gmsd/kernel.cpp
 
 }  // namespace LOOKALIKE_ISA
 
