@@ -48,7 +48,8 @@ class Facts:
         volumes: whether ``(n, c, d, h, w)`` is accepted.
         masks: whether ``forward`` takes a mask.
         unit: of the score, "" when it has none.
-        weights: the learned weights it needs, "" for none; a metric with none is cheap.
+        weights: the learned weights it needs, "" for none.
+        quadratic: whether its time grows with the square of the number of pixels: minutes for a photograph.
         version: of the formula; it changes only when a number changes.
         alone: why it cannot be the only term of a training loss, "" when it can.
         tolerates: distortions that it is not promised to punish, each with the reason.
@@ -70,6 +71,7 @@ class Facts:
     masks: bool = False
     unit: str = ""
     weights: str = ""
+    quadratic: bool = False
     version: int = 1
     alone: str = ""
     tolerates: Mapping[str, str] = field(default_factory=dict)

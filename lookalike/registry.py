@@ -49,14 +49,24 @@ def names() -> list[str]:
     return sorted(_scan())
 
 
-def cheap() -> list[str]:
+def without_weights() -> list[str]:
     """The names of the metrics that need no learned weights.
 
     Example:
-        >>> "psnr" in cheap()
-        True
+        >>> "contextual_patches" in without_weights(), "lpips_alex" in without_weights()
+        (True, False)
     """
     return [name for name in catalog() if not metric_class(name).facts.weights]
+
+
+def cheap() -> list[str]:
+    """The names of the metrics that need no learned weights and take a time in proportion to the pixels.
+
+    Example:
+        >>> "psnr" in cheap(), "contextual_patches" in cheap()
+        (True, False)
+    """
+    return [name for name in without_weights() if not metric_class(name).facts.quadratic]
 
 
 def metric_class(name: str) -> type[Metric]:

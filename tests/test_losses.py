@@ -209,7 +209,7 @@ CACHING = [
 ]
 
 
-@pytest.mark.parametrize("name", [*lookalike.registry.cheap(), *CACHING])
+@pytest.mark.parametrize("name", [*lookalike.registry.without_weights(), *CACHING])
 def test_a_prepared_reference_scores_as_the_pair(name):
     metric = lookalike.get(name)
     side = max(64, metric.min_side)

@@ -28,7 +28,7 @@ def score(
     *,
     metrics: Annotated[
         tuple[str, ...],
-        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: all without learned weights)"),
+        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: all cheap ones)"),
     ] = (),
     convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: wang2004)")] = None,
     data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),

@@ -198,7 +198,7 @@ def columns_of(task: Task[Any], targets: dict[str, Tensor], features: str = kid.
     is kept of the input, how near the colours are to the other side's, and KID to the other side's images.
     """
     paired = tuple(way.name for way in task.directions if way.paired)
-    names = registry.cheap() + [
+    names = registry.without_weights() + [
         name
         for name in ("lpips_alex", "lpips_vgg", "dists")
         if weights.present(registry.metric_class(name).facts.weights)

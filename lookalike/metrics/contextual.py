@@ -146,7 +146,7 @@ class Contextual(Metric):
     facts: ClassVar[Facts] = Facts(
         name="contextual", title="Contextual loss on VGG16", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="Mechrez et al. 2018, doi 10.1007/978-3-030-01264-9_47", symmetric=False, smooth=False, min_side=8,
-        channels=(3,), weights="vgg16", alone=_MOVED,
+        channels=(3,), weights="vgg16", quadratic=True, alone=_MOVED,
         declines={
             "identical": _FLAT,
             "channels": "the network learned colours: red and blue do not count alike",

@@ -48,7 +48,7 @@ def measure(
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
         b: the reference, likewise.
         metrics: a name, several, or metrics made with `lookalike.get`, to whose range the pair is brought; None
-            takes every metric without learned weights, and one that declines the pair (too small, say) is reported
+            takes every cheap metric, and one that declines the pair (too small, say) is reported
             with its reason rather than raised.
         data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
         convention: for the metrics that have conventions; the others are as they are.

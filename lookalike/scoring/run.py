@@ -92,7 +92,7 @@ def score_folders(
     Args:
         reference: the folder of references.
         folders: one a method.
-        metrics: names; None takes every metric without learned weights, and one that declines a pair leaves a gap.
+        metrics: names; None takes every cheap metric, and one that declines a pair leaves a gap.
         output: the table; its journal stands beside it. None keeps nothing.
         match: see `pairs.find`.
         data_range: of float images; None means 1.

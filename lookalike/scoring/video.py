@@ -91,7 +91,7 @@ def score_videos(
     Args:
         reference: the video that is right.
         judged: the video to be judged.
-        metrics: names; None takes every metric without learned weights.
+        metrics: names; None takes every cheap metric.
         output: the table, a row a frame.
         convention, crop_border, luma, resize, device: see `recipe.Recipe`.
         workers: threads; None: one a core.
