@@ -42,6 +42,7 @@ contracts: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.folders
+	$(BIN)/python -m benchmarks.rack
 
 docs: setup
 	$(BIN)/python -m docs.tables

@@ -1,14 +1,18 @@
-"""The classical metrics against the fastest peer, calls interleaved: ``python -m benchmarks.rack [METRIC …]``.
+"""The classical metrics against the fastest peer: ``python -m benchmarks.rack [METRIC …]``.
 
-A row is a metric and the peers' callables of two batches in the unit range; a peer that is not installed is left
-out. Times are medians of processor time at 512 x 512 in float32, on one thread; a turn of a quick metric is as many
-calls as take 2 ms. pyiqa is not free for all uses: run the row of MAD in an environment of its own that has it.
+Without names all of them, written to benchmarks/results/rack.json. A row is a metric and the peers' callables of
+two batches in the unit range; a peer that is not installed is left out. Turns alternate; times are medians of
+processor time at 512 x 512 in float32, on one thread, with malloc pinned in the peers' favour; a turn of a quick
+metric is as many calls as take 2 ms. pyiqa is not free for all uses: run the row of MAD in an environment of its
+own that has it.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import math
+import os
 import statistics
 import sys
 import time
@@ -16,11 +20,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.ssim import PINNED, machine
 from lookalike import registry
+
+RESULT = Path(__file__).parent / "results" / "rack.json"
 
 ROUNDS = 9
 TURN = 2.0  # milliseconds, at least
@@ -119,7 +127,7 @@ def milliseconds(score: Score, x: Tensor, y: Tensor, backward: bool, calls: int 
 
 
 def medians(contestants: dict[str, Score], x: Tensor, y: Tensor, backward: bool) -> dict[str, float]:
-    """The median time of each, one call of each in turn."""
+    """The median time of each, in turns."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     once = {name: [milliseconds(score, x, y, backward) for _ in range(3)] for name, score in contestants.items()}
     for _ in range(ROUNDS):
@@ -129,41 +137,64 @@ def medians(contestants: dict[str, Score], x: Tensor, y: Tensor, backward: bool)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
+def compared(row: Row) -> dict[str, Any]:
+    """The times of one row, ours and the best peer's, forward and with the gradient."""
+    found = {path: peer(path, row) for path in row.peers}
+    contestants: dict[str, Score] = {path: score for path, score in found.items() if score}
+    contestants["ours"] = registry.get(row.metric, check="shapes", **dict(row.options))
+    x, y = pair(row.channels)
+    result: dict[str, Any] = {"metric": row.metric, "options": dict(row.options), "channels": row.channels}
+    for work, backward in (("forward", False), ("fb", True)):
+        taken = medians(contestants, x, y, backward)
+        result[work] = {"ours": taken.pop("ours")}
+        if taken:
+            best = min(taken, key=lambda name: taken[name])
+            package = best.partition(".")[0].partition(":")[0].replace("_", "-")
+            result[work] |= {"peer": package, "theirs": taken[best]}
+    return result
+
+
+def show(result: dict[str, Any]) -> None:
+    """A line of the table."""
+    line = f"{result['metric']:12}{result['channels']:2}"
+    for work in ("forward", "fb"):
+        part = result[work]
+        line += f"{part['ours']:16.2f}"
+        if "peer" in part:
+            line += f"{part['theirs']:10.2f}{part['theirs'] / part['ours']:7.2f}  {part['peer']:15}"
+        else:
+            line += f"{'—':>10}{'—':>7}  {'—':15}"
+    print(line, flush=True)
+
+
 def main() -> int:
     """Print the table; 1 where a peer is faster."""
+    if any(os.environ.get(name) != value for name, value in PINNED.items()):  # read by the C library at its start
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.rack", *sys.argv[1:]], {**os.environ, **PINNED}
+        )
     warnings.simplefilter("ignore")
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    register_schemas = importlib.import_module("torchvision_schemas").register_torchvision_schemas
-    register_schemas()
+    importlib.import_module("torchvision_schemas").register_torchvision_schemas()
     torch.set_num_threads(1)
-    # As in a process that has held larger tensors: until then the C library returns what is freed to the system
-    # after every call, and whoever comes first pays for it.
-    torch.zeros(7_500_000)
     wanted = sys.argv[1:]
-    slower = 0
-    titles = "".join(f"{work:>24}{'peer':>10}{'times':>7}" for work in ("forward: ours, ms", "+ backward: ours"))
-    print(f"{'metric':12}ch{titles}  best peer")
+    titles = "".join(
+        f"{work:>16}{'peer':>10}{'times':>7}  {'best peer':15}" for work in ("forward, ms", "+ backward")
+    )
+    print(f"{'metric':12}ch{titles}")
+    results = []
     for row in ROWS:
-        if (wanted and row.metric not in wanted) or row.metric not in registry.catalog():
-            continue
-        found = {path: peer(path, row) for path in row.peers}
-        contestants: dict[str, Score] = {path: score for path, score in found.items() if score}
-        contestants["ours"] = registry.get(row.metric, check="shapes", **dict(row.options))
-        x, y = pair(row.channels)
-        line, fastest = f"{row.metric:12}{row.channels:2}", []
-        for backward in (False, True):
-            taken = medians(contestants, x, y, backward)
-            ours = taken.pop("ours")
-            line += f"{ours:24.2f}"
-            if taken:
-                best = min(taken, key=lambda name: taken[name])
-                slower += taken[best] < ours
-                fastest.append(best)
-                line += f"{taken[best]:10.2f}{taken[best] / ours:7.2f}"
-            else:
-                line += f"{'—':>10}{'—':>7}"
-        print(f"{line}  {' / '.join(dict.fromkeys(fastest))}", flush=True)
-    return min(slower, 1)
+        if not wanted or row.metric in wanted:
+            results.append(compared(row))
+            show(results[-1])
+    if not wanted:
+        packages = sorted(
+            {part["peer"] for row in results for part in (row["forward"], row["fb"]) if "peer" in part}
+        )
+        report = {"machine": machine(1, packages), "side": SIDE, "rows": results}
+        RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    parts = [part for row in results for part in (row["forward"], row["fb"])]
+    return int(any(part.get("theirs", math.inf) < part["ours"] for part in parts))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -364,7 +364,7 @@ def gate() -> None:
         raise SystemExit("the kernels' tests fail: nothing is timed")
 
 
-def machine(threads: int) -> dict[str, Any]:
+def machine(threads: int, peers: Sequence[str] = PEERS) -> dict[str, Any]:
     """What the figures depend on."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", cpuinfo)
@@ -375,7 +375,7 @@ def machine(threads: int) -> dict[str, Any]:
         "threads": threads,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "peers": {name: version(name) for name in PEERS},
+        "peers": {name: version(name) for name in peers},
         "malloc": PINNED,
     }
 

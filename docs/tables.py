@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 SHOWN_UNIFORM = ("uniform 7 float32 16x3x256x256", "uniform 7 uint8 1080p RGB")
 BENCH = ROOT / "benchmarks" / "results" / "ssim.json"
+RACK = ROOT / "benchmarks" / "results" / "rack.json"
 
 
 def metrics_table() -> str:
@@ -90,11 +91,45 @@ def speed_table() -> str:
     )
 
 
+def rack_table() -> str:
+    """What `benchmarks.rack` stored, a row for each metric."""
+    report = json.loads(RACK.read_text(encoding="utf-8"))
+    machine, side = report["machine"], report["side"]
+    peers = ", ".join(f"{name} {version}" for name, version in machine["peers"].items())
+    lines = [
+        "| metric | images | forward | best peer | ratio | forward + backward | best peer | ratio |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        options = "".join(f", {value}" for value in row["options"].values())
+        cells = [f"`{row['metric']}`{options}", "grey" if row["channels"] == 1 else "RGB"]
+        for work in ("forward", "fb"):
+            part = row[work]
+            cells.append(f"{part['ours']:.2f} ms")
+            there = "peer" in part
+            cells += [part["peer"], f"{part['theirs'] / part['ours']:.2f}"] if there else ["–", "–"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            f"{side}×{side}, float32, one thread of {machine['processor']}, {machine['instruction set']}, torch "
+            f"{machine['torch']}; {peers}. Medians of processor time, turns alternating, malloc pinned in the "
+            "peers' favour: `python -m benchmarks.rack`.",
+            "",
+            *lines,
+        ]
+    )
+
+
 def main() -> int:
     """Rewrite the blocks between the markers, or compare them."""
     text = README.read_text(encoding="utf-8")
     fresh = text
-    for name, table in (("ruler", ruler_table()), ("metrics", metrics_table()), ("speed", speed_table())):
+    for name, table in (
+        ("ruler", ruler_table()),
+        ("metrics", metrics_table()),
+        ("speed", speed_table()),
+        ("rack", rack_table()),
+    ):
         pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         fresh = pattern.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", fresh)
     if "--check" in sys.argv[1:]:

@@ -13,7 +13,7 @@ struct GradientPair {
   float masking, constant;
 };
 
-// What the kernel works in: a row of doubles, filled up to whole vectors, and one of float zeros.
-constexpr size_t scratch_doubles(int width) { return 2 * size_t(width) + 16; }
+// What the kernel works in: two rows of doubles, filled up to whole vectors, and one of float zeros.
+constexpr size_t scratch_doubles(int width) { return 3 * size_t(width) + 32; }
 
 }  // namespace lookalike
