@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lookalike import conventions
 from lookalike.conventions import MS_WEIGHTS, Convention
-from lookalike.metric import Facts, Metric
+from lookalike.metric import Facts, Metric, full_precision
 from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
@@ -263,7 +263,7 @@ class SSIM(_Local):
     def terms(self, x: Tensor, y: Tensor) -> Terms:
         """Maps of luminance, contrast and structure of a pair, each ``(n, c, h', w')``."""
         x, y = self._enter(x, y)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             return self._terms(*self._both(x, y))
 
     def settings(self) -> dict[str, object]:
