@@ -24,7 +24,8 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops._autograd import apply
-from lookalike.ops.window import halve, smooth
+from lookalike.ops.smooth import smooth
+from lookalike.ops.window import halve
 
 _SCALES, _LEAST = 6, 8
 _C2 = 0.0009
