@@ -186,8 +186,8 @@ class _Fourth(torch.autograd.Function):
     @staticmethod
     def forward(maps: Tensor) -> Tensor:
         # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-        most = maps.detach().amax((2, 3), keepdim=True).relu()
-        share = maps.clamp_min(0).div_(torch.where(most > 0, most, 1.0))
+        most = maps.detach().amax((2, 3), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+        share = maps.clamp_min(0).div_(most)
         return most[..., 0, 0] * _power(share.square().square().mean((2, 3)), 0.25)
 
     @staticmethod
