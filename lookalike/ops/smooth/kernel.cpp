@@ -45,9 +45,11 @@ LOOKALIKE_INLINE void along(int count, const Whole& whole, const Some& some) {
 
 template <int Reach>
 __attribute__((noinline)) void down(const Taps<Reach> taps, const float* const* middle, int count, float* to) {
+  const float* rows[2 * MaxReach + 1];  // a copy, which the compiler knows that no store can change
+  for (int k = -taps.reach(); k <= taps.reach(); k++) rows[MaxReach + k] = middle[k];
   along(
-      count, [&](int j) { store(to + j, taps.sum([&](int k) { return load(middle[k] + j); })); },
-      [&](int some) { store_some(to, taps.sum([&](int k) { return load_some(middle[k], some); }), some); });
+      count, [&](int j) { store(to + j, taps.sum([&](int k) { return load(rows[MaxReach + k] + j); })); },
+      [&](int some) { store_some(to, taps.sum([&](int k) { return load_some(rows[MaxReach + k], some); }), some); });
 }
 
 // `middle` is preceded by the margin and followed by another and a whole vector.
