@@ -226,7 +226,7 @@ def test_what_is_declined_runs_on_the_reference() -> None:
         ("meta", [x.to("meta"), y.to("meta")], _BLUR),
         ("gradient", [differentiated, y], _BLUR),
         ("sizes", [x, y[..., :-1]], _BLUR),
-        ("sizes", [], _BLUR),
+        ("none", [], _BLUR),
         ("shapes", [x[0], y[0]], _BLUR),
         ("35 taps", [x, y], gaussian(35, 5.0)),
         ("symmetric", [x, y], (0.5, 0.3, 0.2)),
@@ -240,25 +240,43 @@ def test_what_is_declined_runs_on_the_reference() -> None:
     assert smooth([x.to("meta")], _BLUR)[0].shape == x.shape
 
 
+def call(x: Tensor) -> Tensor:
+    return torch.cat(smooth([x, x[:, :1]], _BLUR), 1)
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
-def test_transforms_and_graphs_run_on_the_reference() -> None:
+def test_transforms_run_on_the_reference() -> None:
     x = images(3, 2, 32, 40)
-
-    def call(x: Tensor) -> Tensor:
-        return torch.cat(smooth([x, x[:, :1]], _BLUR), 1)
-
     wanted = call(x)
     mapped = torch.func.vmap(lambda x: call(x[None])[0])(x)
-    torch.compiler.reset()
-    compiled_whole = torch.compile(call, fullgraph=True, backend="aot_eager")(x)
     slope = torch.func.jvp(call, (images(3, 2, 32, 40, seed=1),), (x,))[1]  # linear: its derivative is itself
-    for found in (mapped, compiled_whole, slope):
+    for found in (mapped, slope):
         assert (found - wanted).abs().max() <= cpu.filtered_kernel.tolerance
     weights = images(3, 3, 32, 40, seed=2)
     gradient = torch.func.grad(lambda x: (call(x) * weights).sum())(x)
     leaf = x.clone().requires_grad_()
     [exact] = torch.autograd.grad((call(leaf) * weights).sum(), leaf)
     assert (gradient - exact).abs().max() <= 2 * cpu.filtered_kernel.tolerance
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_compiled_graphs_give_the_same_bits(backend: str, dynamic: bool | None) -> None:
+    x, weights = images(3, 2, 32, 40), images(3, 3, 32, 40, seed=2)
+    torch.compiler.reset()
+    graph = torch.compile(call, fullgraph=True, backend=backend, dynamic=dynamic)
+    assert torch.equal(graph(x), call(x))
+    gradients = []
+    for function in (graph, call):
+        leaf = x.clone().requires_grad_()
+        gradients += torch.autograd.grad((function(leaf) * weights).sum(), leaf)
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_the_operator_of_graphs_is_what_it_says() -> None:
+    parts = [part.requires_grad_(part.shape[1] == 1) for part in parts_of(2, 3, 8, 9)]
+    torch.library.opcheck(torch.ops.lookalike.smooth.default, (parts, list(_BLUR)))
 
 
 class _Smoothed(torch.utils.data.Dataset[Tensor]):
