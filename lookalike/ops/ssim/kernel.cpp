@@ -779,7 +779,7 @@ void gradient_rows(const Job& job, int plane, int tile, int first_row, int last_
 }
 
 void sum_unlikeness(const GradientPair&, int, int, double*, double*);  // in gmsd/kernel.cpp
-void smooth_rows(const Smoothing&, int, int, float*);     // in smooth/kernel.cpp
+void smooth_rows(const Smoothing&, int, int, float*);  // in smooth/kernel.cpp
 
 }  // namespace LOOKALIKE_ISA
 
