@@ -16,6 +16,7 @@ compare with those of the same size alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +25,8 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops._autograd import apply
-from lookalike.ops.window import halve, smooth
+from lookalike.ops.smooth import smooth
+from lookalike.ops.window import halve
 
 _SCALES, _LEAST = 6, 8
 _C2 = 0.0009
@@ -93,12 +95,13 @@ def ssimulacra2(x: Tensor, y: Tensor) -> Tensor:
     # Apart, so that no gradient is made of the image that wants none.
     x, y = (colour.linear(image).expand(-1, 3, -1, -1) for image in (x, y))
     scales = _scales(min(x.shape[2:]))
-    distance = x.new_zeros(len(x))
+    pooled: list[tuple[Tensor, list[float]]] = []
     for scale in range(scales):
         if scale:
             x, y = halve(x), halve(y)
-        distance = distance + _distance(_xyb(x), _xyb(y), scale, scales)
-    distance = distance * 0.9562382616834844
+        pooled += _norms(_xyb(x), _xyb(y), scale, scales)
+    norms, weights = torch.cat([norm for norm, _ in pooled], 1), [weight for _, row in pooled for weight in row]
+    distance = norms @ norms.new_tensor(weights) * 0.9562382616834844
     bent = distance * (2.326765642916932 - 0.020884521182843837 * distance + 6.248496625763138e-05 * distance**2)
     return 100 - 10 * _power(bent, 0.6276336467831387)
 
@@ -126,29 +129,31 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 def _xyb(linear: Tensor) -> Tensor:
     """Linear sRGB as X, Y and B − Y in about the unit range."""
     absorbed = colour.mixed(linear, linear.new_tensor(_CONES), linear.new_tensor((_BIAS,) * 3))
-    # By its logarithm the root costs its gradient one division, no second power.
-    cones = absorbed.clamp_min_(_LEAST_LIGHT).log().mul_(1 / 3).exp_()
+    # By its logarithm the root costs its gradient one division, no second power; torch is faster to the base of 2.
+    cones = absorbed.clamp_min_(_LEAST_LIGHT).log2().mul_(1 / 3).exp2_()
     matrix = linear.new_tensor(_XYB)
     return colour.mixed(cones, matrix, linear.new_tensor(_SHIFTS) - matrix.sum(1) * _BIAS ** (1 / 3))
 
 
-def _distance(x: Tensor, y: Tensor, scale: int, scales: int) -> Tensor:
-    """The weighted norms of one scale's maps, ``(n,)``; what weighs nothing is not computed."""
+def _norms(x: Tensor, y: Tensor, scale: int, scales: int) -> Iterator[tuple[Tensor, list[float]]]:
+    """The norms of one scale's maps, ``(n, channels)``, and their weights; what weighs nothing is not computed."""
     structure, added, lost = (_weights(scale, scales, of) for of in range(3))
     kept = _counting([first or fourth for first, fourth in zip(*structure, strict=True)])
     part_x, part_y = x[:, kept], y[:, kept]
     moments = x, y, part_x.square() + part_y.square(), (part_x - part_y).square()
     mean_x, mean_y, power, error = smooth(moments, _BLUR)
-    edge_x, edge_y = (x - mean_x).abs(), (y - mean_y).abs()
-    edges = (edge_x - edge_y) / (edge_y + 1)
+    edge_x, edge_y = (x - mean_x).abs_(), (y - mean_y).abs_()
+    edges = (edge_x - edge_y).div_(edge_y + 1)
     # With m for the squared difference of means, 1 − (1 − m) (2 cov + C2) / (var x + var y + C2) is m + (1 − m) u,
     # u the share of the variance of x − y: no small difference of large numbers, and 0 for identical images.
     mean_x, mean_y = mean_x[:, kept], mean_y[:, kept]
     apart = (mean_x - mean_y).square()
-    unlike = (error - apart) / (power - mean_x.square() - mean_y.square() + _C2)
+    unlike = (error - apart).div_((power - mean_x.square()).sub_(mean_y.square()).add_(_C2))
     unlike = torch.addcmul(unlike, apart, 1 - unlike)
     structure = [row[kept] for row in structure]
-    return _pooled(unlike, structure) + _pooled(edges, added) + _pooled(edges, lost, -1)
+    yield from _pooled(unlike, structure)
+    yield from _pooled(edges, added)
+    yield from _pooled(edges, lost, -1)
 
 
 def _counting(weights: list[float]) -> slice:
@@ -157,15 +162,12 @@ def _counting(weights: list[float]) -> slice:
     return slice(channels[0], channels[-1] + 1) if channels else slice(0, 0)
 
 
-def _pooled(maps: Tensor, weights: list[list[float]], sign: int = 1) -> Tensor:
-    """The weighted first and fourth norms of what is above zero in a map, or below it."""
-    total = maps.new_zeros(len(maps))
+def _pooled(maps: Tensor, weights: list[list[float]], sign: int = 1) -> Iterator[tuple[Tensor, list[float]]]:
+    """The first and fourth norms of what is above zero in a map, or below it, and their weights."""
     for norm, row in zip((_first, _fourth), weights, strict=True):
         kept = _counting(row)
         if any(row):
-            part = maps[:, kept] if sign > 0 else maps[:, kept].neg()
-            total = total + norm(part) @ maps.new_tensor(row[kept])
-    return total
+            yield norm(maps[:, kept] if sign > 0 else maps[:, kept].neg()), row[kept]
 
 
 def _first(maps: Tensor) -> Tensor:
@@ -184,9 +186,9 @@ class _Fourth(torch.autograd.Function):
     @staticmethod
     def forward(maps: Tensor) -> Tensor:
         # Relative to the greatest value, fourth powers of small ones stay in float32's range.
-        most = maps.detach().amax((2, 3), keepdim=True).relu()
-        share = maps.relu() / torch.where(most > 0, most, 1.0)
-        return most[..., 0, 0] * colour.root(colour.root(share.square().square().mean((2, 3))))
+        most = maps.detach().amax((2, 3), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+        share = maps.clamp_min(0).div_(most)
+        return most[..., 0, 0] * _power(share.square().square().mean((2, 3)), 0.25)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:

@@ -70,7 +70,7 @@ def linear(x: Tensor) -> Tensor:
         >>> round(float(linear(torch.tensor(0.5))), 6)
         0.214041
     """
-    return torch.where(x > 0.04045, ((x.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, x / 12.92)
+    return torch.where(x > 0.04045, x.clamp_min(0.04045).add_(0.055).div_(1.055) ** 2.4, x / 12.92)
 
 
 def xyz(x: Tensor) -> Tensor:

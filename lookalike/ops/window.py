@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lookalike.ops._autograd import apply, transformed
+from lookalike.ops._autograd import transformed
 
 Border = Literal["valid", "reflect", "symmetric", "zero"]
 Halving = Literal["symmetric", "zero", "replicate", "floor", "reflect", "colour"]
@@ -114,53 +113,6 @@ def channels_last(x: Tensor) -> Tensor:
         (24, 1, 8, 2)
     """
     return x if transformed() else x.contiguous(memory_format=torch.channels_last)
-
-
-def smooth(parts: Sequence[Tensor], taps: tuple[float, ...]) -> tuple[Tensor, ...]:
-    """Correlate every plane of several batches with a symmetric separable window, zeros beyond the border.
-
-    One call for all is cheaper than one for each, and no gradient is made of those that want none.
-
-    Args:
-        parts: ``(n, c, h, w)`` each, c their own.
-        taps: the window along each axis, an odd number.
-
-    Returns:
-        As many, of the same shapes.
-
-    Example:
-        >>> [whole, _] = smooth([torch.ones(1, 1, 3, 3), torch.ones(1, 2, 3, 3)], (0.25, 0.5, 0.25))
-        >>> whole[0, 0, 1].tolist()
-        [0.75, 1.0, 0.75]
-    """
-    return apply(_Smooth, taps, *parts)
-
-
-class _Smooth(torch.autograd.Function):
-    """A symmetric window with zeros beyond the border is its own adjoint."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(taps: tuple[float, ...], *parts: Tensor) -> tuple[Tensor, ...]:
-        x = torch.cat([part.movedim(1, 3) for part in parts], 3).movedim(3, 1)  # as `blur` has it
-        channels, size, reach = x.shape[1], len(taps), len(taps) // 2
-        window = x.new_tensor(taps)
-        x = F.conv2d(x, window.view(1, 1, 1, size).expand(channels, 1, 1, size), None, 1, (0, reach), 1, channels)
-        x = F.conv2d(x, window.view(1, 1, size, 1).expand(channels, 1, size, 1), None, 1, (reach, 0), 1, channels)
-        return x.contiguous().split([part.shape[1] for part in parts], 1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.taps = inputs[0]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[1:]
-        smoothed = iter(
-            smooth([gradient for gradient, want in zip(gradients, wanted, strict=True) if want], ctx.taps)
-        )
-        return None, *(next(smoothed) if want else None for want in wanted)
 
 
 def separable(x: Tensor, across: Tensor, down: Tensor) -> Tensor:

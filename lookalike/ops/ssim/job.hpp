@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../gmsd/job.hpp"
+#include "../smooth/job.hpp"
 
 namespace lookalike {
 
@@ -66,6 +67,7 @@ struct Kernels {
   void (*halve)(const Halving&, const void* fine, ptrdiff_t fine_row, bool bytes, float* coarse);
   void (*add_unhalved)(const Halving&, const float* coarse, float scale, float* fine);
   void (*sum_unlikeness)(const GradientPair&, int first_row, int last_row, double* scratch, double* sums);
+  void (*smooth_rows)(const Smoothing&, int first_row, int last_row, float* scratch);
 };
 
 extern const Kernels kernels_baseline;

@@ -779,6 +779,7 @@ void gradient_rows(const Job& job, int plane, int tile, int first_row, int last_
 }
 
 void sum_unlikeness(const GradientPair&, int, int, double*, double*);  // in gmsd/kernel.cpp
+void smooth_rows(const Smoothing&, int, int, float*);  // in smooth/kernel.cpp
 
 }  // namespace LOOKALIKE_ISA
 
@@ -790,6 +791,7 @@ void sum_unlikeness(const GradientPair&, int, int, double*, double*);  // in gms
 const Kernels LOOKALIKE_KERNELS(LOOKALIKE_ISA) = {LOOKALIKE_NAME(LOOKALIKE_ISA), LOOKALIKE_ISA::Lanes,
                                                   LOOKALIKE_ISA::scratch_bytes, LOOKALIKE_ISA::forward_blocks,
                                                   LOOKALIKE_ISA::gradient_rows, LOOKALIKE_ISA::halve_plane,
-                                                  LOOKALIKE_ISA::add_unhalved, LOOKALIKE_ISA::sum_unlikeness};
+                                                  LOOKALIKE_ISA::add_unhalved, LOOKALIKE_ISA::sum_unlikeness,
+                                                  LOOKALIKE_ISA::smooth_rows};
 
 }  // namespace lookalike

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "../gmsd/calls.hpp"
+#include "../smooth/calls.hpp"
 #include "calls.hpp"
 
 namespace nb = nanobind;
@@ -40,4 +41,5 @@ NB_MODULE(_cpu, m) {
   m.def("collapse", &collapse, no_gil);
   m.def("halved_shape", &halved_shape);
   m.def("gradient_deviation", &gradient_deviation, no_gil);
+  m.def("smooth", &smooth, no_gil);
 }

@@ -1,0 +1,74 @@
+"""Smoothing on the CPU: the compiled kernel under torch.compile as well. `kernel.cpp` explains the passes.
+
+In a function transform the reference runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lookalike.ops._kernels import Kernel
+from lookalike.ops.ssim import cpu as compiled
+
+_MOST_TAPS = 33
+
+
+def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
+    reasons = [reason for part in parts for reason in compiled.refusals(part, part)]
+    reasons += [f"{part.dtype}; float32 is compiled" for part in parts if part.dtype != torch.float32]
+    if not parts or any((len(part), part.shape[2:]) != (len(parts[0]), parts[0].shape[2:]) for part in parts):
+        reasons.append("batches of several sizes, or none")
+    if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or taps != taps[::-1]:
+        reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
+    wanted = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
+    if wanted and not torch.compiler.is_compiling():
+        reasons.append("a gradient is wanted of the values themselves")
+    return list(dict.fromkeys(reasons))
+
+
+def _run(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
+    rows = [part if part.stride(3) == 1 else part.contiguous() for part in parts]
+    found = [torch.empty(part.shape, dtype=torch.float32) for part in parts]
+    batches = [
+        (tuple(part.shape), part.data_ptr(), part.stride()[:3], to.data_ptr())
+        for part, to in zip(rows, found, strict=True)
+    ]
+    compiled._cpu.smooth(batches, taps, torch.get_num_threads())
+    return found
+
+
+# In a compiled graph, which knows no `torch.autograd.Function` of ours.
+@torch.library.custom_op("lookalike::smooth", mutates_args=())
+def _operator(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
+    return _run(parts, taps)
+
+
+@_operator.register_fake
+def _(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
+    return [part.new_empty(part.shape) for part in parts]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    ctx.taps = inputs[1]
+
+
+def _backward(ctx: Any, gradients: Sequence[Tensor]) -> tuple[list[Tensor | None], None]:
+    wanted = ctx.needs_input_grad[0]
+    smoothed = iter(_operator([g for g, want in zip(gradients, wanted, strict=True) if want], ctx.taps))
+    return [next(smoothed) if want else None for want in wanted], None
+
+
+_operator.register_autograd(_backward, setup_context=_remember)
+
+
+def filtered(parts: Sequence[Tensor], taps: tuple[float, ...]) -> tuple[Tensor, ...]:
+    """`reference.filtered`, compiled."""
+    run = _operator if torch.compiler.is_compiling() else _run
+    return tuple(run(list(parts), list(taps)))
+
+
+filtered_kernel = Kernel("cpu", filtered, _refuses, 1e-6)
