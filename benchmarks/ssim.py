@@ -30,8 +30,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lookalike.ops import compiled
 from lookalike.ops import ssim as op
-from lookalike.ops.ssim import cpu, multiscale
+from lookalike.ops.ssim import multiscale
 from lookalike.ops.window import gaussian, uniform
 
 ROOT = Path(__file__).parents[1]
@@ -371,7 +372,7 @@ def machine(threads: int, peers: Sequence[str] = PEERS) -> dict[str, Any]:
     return {
         "processor": model[1] if model else platform.processor(),
         "processors": os.cpu_count(),
-        "instruction set": cpu._cpu.instruction_set(),
+        "instruction set": compiled.cpu.instruction_set(),
         "threads": threads,
         "python": platform.python_version(),
         "torch": torch.__version__,

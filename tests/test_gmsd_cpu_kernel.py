@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from lookalike.metrics.gmsd import gmsd, ms_gmsd
+from lookalike.ops import compiled
 from lookalike.ops._kernels import use_kernels
 from lookalike.ops.gmsd import cpu, deviation, reference
-from lookalike.ops.ssim import cpu as compiled
 
-pytestmark = pytest.mark.skipif(compiled._cpu is None, reason=compiled._absence)
+pytestmark = pytest.mark.skipif(compiled.cpu is None, reason=compiled.absence)
 
 CONSTANT = 170 / 255**2
 ONE_SCALE: dict[str, Any] = {"weights": (0.0, 1.0), "constant": CONSTANT, "correction": 1}
@@ -30,12 +30,12 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=compiled._cpu.instruction_sets() if compiled._cpu else [])
+@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = compiled._cpu.instruction_set()
-    compiled._cpu.use_instruction_set(request.param)
+    before = compiled.cpu.instruction_set()
+    compiled.cpu.use_instruction_set(request.param)
     yield request.param
-    compiled._cpu.use_instruction_set(before)
+    compiled.cpu.use_instruction_set(before)
 
 
 @pytest.fixture(params=[2, 5])
@@ -229,9 +229,9 @@ def test_in_forked_workers() -> None:
 
 def test_the_slowest_instruction_set_agrees() -> None:
     program = (
-        "import torch; from lookalike.metrics.gmsd import gmsd; from lookalike.ops.ssim import cpu; "
+        "import torch; from lookalike.metrics.gmsd import gmsd; from lookalike.ops import compiled; "
         "y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 1, 64, 64); "
-        "print(cpu._cpu.instruction_set(), round(float(gmsd(y.roll(2, -1), y)), 4))"
+        "print(compiled.cpu.instruction_set(), round(float(gmsd(y.roll(2, -1), y)), 4))"
     )
     environment = {**os.environ, "LOOKALIKE_CPU_ISA": "baseline"}
     command = [sys.executable, "-c", program]

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from lookalike.metrics.ssimulacra2 import _BLUR, ssimulacra2
+from lookalike.ops import compiled
 from lookalike.ops._kernels import use_kernels
 from lookalike.ops.smooth import cpu, filtered, reference, smooth
-from lookalike.ops.ssim import cpu as compiled
 from lookalike.ops.window import gaussian
 
-pytestmark = pytest.mark.skipif(compiled._cpu is None, reason=compiled._absence)
+pytestmark = pytest.mark.skipif(compiled.cpu is None, reason=compiled.absence)
 
 WINDOWS = [(1.0,), (0.25, 0.5, 0.25), _BLUR, gaussian(11, 1.5), gaussian(33, 5.0)]
 SHAPES = [
@@ -29,12 +29,12 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=compiled._cpu.instruction_sets() if compiled._cpu else [])
+@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = compiled._cpu.instruction_set()
-    compiled._cpu.use_instruction_set(request.param)
+    before = compiled.cpu.instruction_set()
+    compiled.cpu.use_instruction_set(request.param)
     yield request.param
-    compiled._cpu.use_instruction_set(before)
+    compiled.cpu.use_instruction_set(before)
 
 
 @pytest.fixture(params=[2, 5])
@@ -149,13 +149,13 @@ def test_calls_from_several_threads() -> None:
 def test_gradients(wanted: tuple[bool, bool], instruction_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel makes them, and of the parts that want one alone."""
     calls: list[int] = []
-    run = compiled._cpu.smooth
+    run = compiled.cpu.smooth
 
     def counted(batches: list[Any], *rest: Any) -> None:
         calls.append(len(batches))
         run(batches, *rest)
 
-    monkeypatch.setattr(compiled._cpu, "smooth", counted)
+    monkeypatch.setattr(compiled.cpu, "smooth", counted)
     shapes = (2, 3, 37, 53), (2, 1, 37, 53)
     leaves = [images(*shape, seed=3).requires_grad_(want) for shape, want in zip(shapes, wanted, strict=True)]
     upstream = [images(*shape, seed=4) for shape in shapes]
@@ -302,9 +302,9 @@ def test_in_forked_workers() -> None:
 
 def test_the_slowest_instruction_set_agrees() -> None:
     program = (
-        "import torch; from lookalike.ops.smooth import smooth; from lookalike.ops.ssim import cpu; "
+        "import torch; from lookalike.ops.smooth import smooth; from lookalike.ops import compiled; "
         "[whole] = smooth([torch.ones(1, 1, 3, 3)], (0.25, 0.5, 0.25)); "
-        "print(cpu._cpu.instruction_set(), whole[0, 0, 1].tolist())"
+        "print(compiled.cpu.instruction_set(), whole[0, 0, 1].tolist())"
     )
     environment = {**os.environ, "LOOKALIKE_CPU_ISA": "baseline"}
     command = [sys.executable, "-c", program]

@@ -16,11 +16,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from lookalike.ops import compiled
 from lookalike.ops._kernels import Op, use_kernels
-from lookalike.ops.ssim import cpu, l1, reference
+from lookalike.ops.ssim import call, cpu, l1, reference
 from lookalike.ops.window import gaussian, uniform
 
-pytestmark = pytest.mark.skipif(cpu._cpu is None, reason=cpu._absence)
+pytestmark = pytest.mark.skipif(compiled.cpu is None, reason=compiled.absence)
 
 CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
 GAUSS = gaussian(11, 1.5)
@@ -37,12 +38,12 @@ pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
 l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
 
 
-@pytest.fixture(params=cpu._cpu.instruction_sets() if cpu._cpu else [])
+@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = cpu._cpu.instruction_set()
-    cpu._cpu.use_instruction_set(request.param)
+    before = compiled.cpu.instruction_set()
+    compiled.cpu.use_instruction_set(request.param)
     yield request.param
-    cpu._cpu.use_instruction_set(before)
+    compiled.cpu.use_instruction_set(before)
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -87,7 +88,7 @@ def relative(found: Tensor, wanted: Tensor) -> float:
 
 
 def fits(shape: tuple[int, ...], taps: tuple[float, ...], border: str) -> bool:
-    return min(shape[2:]) >= cpu._least_side(len(taps), border)
+    return min(shape[2:]) >= call.least_side(len(taps), border)
 
 
 CASES = [
@@ -474,9 +475,9 @@ def test_in_forked_workers() -> None:
 
 @pytest.mark.parametrize("name", ["baseline", "", "nonsense"])
 def test_the_instruction_set_can_be_masked(name: str) -> None:
-    program = "from lookalike.ops.ssim import cpu; print(cpu._cpu.instruction_set() if cpu._cpu else cpu._absence)"
+    program = "from lookalike.ops import compiled as c; print(c.cpu.instruction_set() if c.cpu else c.absence)"
     environment = {**os.environ, "LOOKALIKE_CPU_ISA": name}
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    wanted = {"baseline": "baseline", "": cpu._cpu.instruction_sets()[0], "nonsense": "nonsense"}[name]
+    wanted = {"baseline": "baseline", "": compiled.cpu.instruction_sets()[0], "nonsense": "nonsense"}[name]
     assert wanted in run.stdout

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "../ssim/threads.hpp"
+#include "../compiled/instruction_sets.hpp"
+#include "../compiled/threads.hpp"
+#include "job.hpp"
 
 namespace lookalike {
 namespace {

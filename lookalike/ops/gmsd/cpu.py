@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lookalike.ops import compiled
 from lookalike.ops._kernels import Kernel
-from lookalike.ops.ssim import cpu as compiled
 
 
 def _refuses(
@@ -38,7 +38,7 @@ def deviation(
     images, _, x, y = compiled.images_of(x, y)
     found = torch.empty(x.shape[:2], dtype=torch.float32)
     setting = list(weights), masking, constant, correction
-    compiled._cpu.gradient_deviation(images, *setting, torch.get_num_threads(), found.data_ptr())
+    compiled.cpu.gradient_deviation(images, *setting, torch.get_num_threads(), found.data_ptr())
     return found
 
 

@@ -13,9 +13,10 @@
 //
 // Pixels are differenced before they are added, so that a bright, flat plane loses no digits; and Prewitt's third is
 // left out of the gradients and put into the constant. This file must not use the standard library's templates: see
-// ssim/vectors.hpp.
+// compiled/vectors.hpp.
 #include "job.hpp"
-#include "../ssim/vectors.hpp"
+
+#include "../compiled/vectors.hpp"
 
 namespace lookalike {
 namespace LOOKALIKE_ISA {

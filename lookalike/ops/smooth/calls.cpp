@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "../ssim/threads.hpp"
+#include "../compiled/instruction_sets.hpp"
+#include "../compiled/threads.hpp"
+#include "job.hpp"
 
 namespace lookalike {
 namespace {

@@ -1,7 +1,9 @@
 // The call that Python makes to smooth.
 #pragma once
 
-#include "../ssim/calls.hpp"
+#include <vector>
+
+#include "../compiled/batches.hpp"
 
 namespace lookalike {
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lookalike.ops import compiled
 from lookalike.ops._kernels import Kernel
-from lookalike.ops.ssim import cpu as compiled
 
 _MOST_TAPS = 33
 
@@ -37,7 +37,7 @@ def _run(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
         (tuple(part.shape), part.data_ptr(), part.stride()[:3], to.data_ptr())
         for part, to in zip(rows, found, strict=True)
     ]
-    compiled._cpu.smooth(batches, taps, torch.get_num_threads())
+    compiled.cpu.smooth(batches, taps, torch.get_num_threads())
     return found
 
 

@@ -7,9 +7,10 @@
 //
 // Nothing larger than a row is kept, and no row depends on another. Pixels at the same distance from the middle are
 // added before they are weighted. Where a row ends, the last vector is set back to end with it: its lanes compute once
-// more what they computed before. This file must not use the standard library's templates: see ssim/vectors.hpp.
+// more what they computed before. This file must not use the standard library's templates: see compiled/vectors.hpp.
 #include "job.hpp"
-#include "../ssim/vectors.hpp"
+
+#include "../compiled/vectors.hpp"
 
 namespace lookalike {
 namespace LOOKALIKE_ISA {

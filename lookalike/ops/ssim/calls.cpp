@@ -4,31 +4,11 @@
 #include <memory>
 #include <stdexcept>
 
-#include "threads.hpp"
+#include "../compiled/instruction_sets.hpp"
+#include "../compiled/threads.hpp"
 
 namespace lookalike {
 namespace {
-
-template <class T>
-T* at(Address address) {
-  return reinterpret_cast<T*>(address);
-}
-
-std::vector<const Kernels*> usable_kernels() {  // the fastest first
-  std::vector<const Kernels*> usable;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    usable.push_back(&kernels_avx512);
-  if (avx2) usable.push_back(&kernels_avx2);
-#endif
-  usable.push_back(&kernels_baseline);
-  return usable;
-}
-
-const Kernels* kernels = usable_kernels().front();
 
 Job make_job(const Window& window, const Images& images) {
   Job job = window.job;
@@ -45,7 +25,7 @@ Job make_job(const Window& window, const Images& images) {
   job.map_height = job.height - lost;
   job.map_width = job.width - lost;
   if (job.map_height < 1 || job.map_width < 1) throw std::invalid_argument("the images are smaller than the window");
-  job.blocks = (job.map_height + kernels->lanes - 1) / kernels->lanes;
+  job.blocks = (job.map_height + kernels_in_use().lanes - 1) / kernels_in_use().lanes;
   job.tiles = 1;
   job.tile_width = job.width;
   return job;
@@ -79,13 +59,13 @@ class Summed {
 
 void run_forward(const Job& job, int threads) {
   threads = threads_worth(pixels_of(job), threads);
-  const size_t bytes = kernels->scratch_bytes(job);
+  const size_t bytes = kernels_in_use().ssim_scratch_bytes(job);
   int blocks_per_task = threads == 1 ? job.blocks : int(size_t(job.blocks) * job.planes / (8 * size_t(threads)));
   blocks_per_task = std::clamp(blocks_per_task, 1, job.blocks);
   const int tasks_per_plane = (job.blocks + blocks_per_task - 1) / blocks_per_task;
   run_tasks(job.planes * tasks_per_plane, threads, [&](int task) {
     const int first = task % tasks_per_plane * blocks_per_task;
-    kernels->forward(job, task / tasks_per_plane, first, std::min(first + blocks_per_task, job.blocks),
+    kernels_in_use().ssim_forward(job, task / tasks_per_plane, first, std::min(first + blocks_per_task, job.blocks),
                      scratch_memory(bytes));
   });
 }
@@ -101,14 +81,14 @@ void cut_into_tiles(Job& job) {
 
 void run_gradient(const Job& job, int threads) {
   threads = threads_worth(pixels_of(job), threads);
-  const size_t bytes = kernels->scratch_bytes(job);
-  const int blocks = (job.height + kernels->lanes - 1) / kernels->lanes, columns = job.planes * job.tiles;
+  const size_t bytes = kernels_in_use().ssim_scratch_bytes(job);
+  const int blocks = (job.height + kernels_in_use().lanes - 1) / kernels_in_use().lanes, columns = job.planes * job.tiles;
   const int wanted = threads == 1 || columns == 0 ? 1 : (3 * threads + columns - 1) / columns;
   const int blocks_per_task = std::max((blocks + wanted - 1) / wanted, std::min(blocks, 4));
-  const int bands = (blocks + blocks_per_task - 1) / blocks_per_task, rows = blocks_per_task * kernels->lanes;
+  const int bands = (blocks + blocks_per_task - 1) / blocks_per_task, rows = blocks_per_task * kernels_in_use().lanes;
   run_tasks(columns * bands, threads, [&](int task) {
     const int band = task % bands, column = task / bands;
-    kernels->gradient(job, column / job.tiles, column % job.tiles, band * rows, std::min((band + 1) * rows, job.height),
+    kernels_in_use().ssim_gradient(job, column / job.tiles, column % job.tiles, band * rows, std::min((band + 1) * rows, job.height),
                       scratch_memory(bytes));
   });
 }
@@ -120,10 +100,6 @@ Halving halving_of(int height, int width, HalvingRule rule) {
   };
   const auto coarse = [&](int side) { return rule == HalvingRule::Floor ? side / 2 : (side + 1) / 2; };
   return {height, width, coarse(height), coarse(width), offset(height), offset(width), rule == HalvingRule::Zero};
-}
-
-ptrdiff_t offset_of(int plane, int channels, const Strides& strides) {
-  return plane / channels * std::get<0>(strides) + plane % channels * std::get<1>(strides);
 }
 
 void climb(const Window& window, const Window& last, const Images& finest, HalvingRule rule, int levels, int threads,
@@ -154,52 +130,6 @@ void climb(const Window& window, const Window& last, const Images& finest, Halvi
 }
 
 }  // namespace
-
-const Kernels& kernels_in_use() { return *kernels; }
-
-Images plane_of(const Images& images, int plane) {
-  const auto [n, c, height, width] = images.shape;
-  const size_t pixel = images.bytes ? 1 : sizeof(float);
-  Images one = images;
-  one.shape = {1, 1, height, width};
-  one.x += offset_of(plane, c, images.x_strides) * pixel;
-  one.y += offset_of(plane, c, images.y_strides) * pixel;
-  return one;
-}
-
-Images halved(const Images& images, const Halving& h, std::vector<float>& memory, int threads) {
-  const auto [n, c, height, width] = images.shape;
-  const int planes = n * c;
-  const ptrdiff_t size = ptrdiff_t(h.coarse_height) * h.coarse_width;
-  if (memory.size() < 2 * size_t(planes) * size) memory.resize(2 * size_t(planes) * size);
-  run_tasks(2 * planes, threads_worth(2. * planes * height * width, threads), [&](int task) {
-    const Images one = plane_of(images, task % planes);
-    const bool of_x = task < planes;
-    kernels->halve(h, at<void>(of_x ? one.x : one.y), std::get<2>(of_x ? one.x_strides : one.y_strides), images.bytes,
-                   memory.data() + task * size);
-  });
-  const Strides strides{size * c, size, h.coarse_width};
-  return {{n, c, h.coarse_height, h.coarse_width}, Address(memory.data()), strides,
-          Address(memory.data() + planes * size), strides, false};
-}
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> names;
-  for (const Kernels* usable : usable_kernels()) names.push_back(usable->name);
-  return names;
-}
-
-std::string instruction_set() { return kernels->name; }
-
-void use_instruction_set(const std::string& name) {
-  for (const Kernels* candidate : usable_kernels()) {
-    if (name.empty() || name == candidate->name) {
-      kernels = candidate;
-      return;
-    }
-  }
-  throw std::invalid_argument("this machine has no kernels for the instruction set " + name);
-}
 
 Window::Window(const std::vector<double>& taps, int border, double c1, double c2) {
   if (taps.size() % 2 == 0 || taps.size() > MaxTaps)
@@ -323,7 +253,7 @@ void collapse(const Shape& shape, int halving, const std::vector<Address>& gradi
       } else {
         const ptrdiff_t coarse_pixels = ptrdiff_t(steps[level + 1].height) * steps[level + 1].width;
         const float* coarse = at<float>(gradients[level + 1]) + plane * coarse_pixels;
-        kernels->add_unhalved(steps[level], coarse, scales[level], fine);
+        kernels_in_use().add_unhalved(steps[level], coarse, scales[level], fine);
       }
     }
   });

@@ -1,50 +1,19 @@
-// The calls that Python makes: addresses, sizes and strides in; results are written to addresses.
+// The calls that Python makes to SSIM: addresses, sizes and strides in; results are written to addresses.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <string>
 #include <tuple>
 #include <vector>
 
+#include "../compiled/batches.hpp"
 #include "job.hpp"
 
 namespace lookalike {
-
-using Address = uintptr_t;
-using Shape = std::tuple<int, int, int, int>;                 // n, c, height, width
-using Strides = std::tuple<ptrdiff_t, ptrdiff_t, ptrdiff_t>;  // of n, c and rows, in elements; columns have 1
-
-// ---- which instruction set runs
-
-std::vector<std::string> instruction_sets();           // that this machine has, the fastest first
-std::string instruction_set();                         // in use
-void use_instruction_set(const std::string& name);     // "" for the fastest
-const Kernels& kernels_in_use();
-
-// ---- the calls
 
 // A window, a border rule and the constants: what stays the same from call to call.
 struct Window {
   Job job{};
   Window(const std::vector<double>& taps, int border, double c1, double c2);
 };
-
-// Two batches of images of one shape.
-struct Images {
-  Shape shape;
-  Address x;
-  Strides x_strides;
-  Address y;
-  Strides y_strides;
-  bool bytes;
-};
-
-// One plane of a batch, as a batch.
-Images plane_of(const Images&, int plane);
-
-// Both batches halved into `memory`, which grows as needed.
-Images halved(const Images&, const Halving&, std::vector<float>& memory, int threads);
 
 // Writes per plane the means of SSIM and contrast·structure to means[planes][2]; where the address is not 0, also the
 // mean of |x − y| to l1[planes], and the maps.

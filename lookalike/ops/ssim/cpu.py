@@ -6,76 +6,35 @@ With ``create_graph=True`` the backward pass goes through the reference, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.ops import compiled
 from lookalike.ops._kernels import Kernel
-from lookalike.ops.ssim import l1, reference
+from lookalike.ops.ssim import reference
+from lookalike.ops.ssim.call import (
+    Mixture,
+    Setting,
+    differentiated,
+    least_side,
+    map_shape,
+    operator,
+    through_reference,
+    unpacked_mixture,
+    unpacked_setting,
+    window_refusals,
+)
 from lookalike.ops.window import Border, Halving
 
-try:
-    import lookalike.ops.ssim._cpu as _cpu  # pyright: ignore[reportMissingImports]
-except ImportError as error:
-    _cpu: Any = None
-    _absence = f"not compiled here ({error})"
-else:
-    _absence = ""
-
-_MOST_TAPS = 33
 _BORDERS = {"valid": 0, "reflect": 1, "symmetric": 2, "zero": 3}
 _HALVINGS = {"symmetric": 0, "zero": 1, "replicate": 2, "floor": 3}
-_PLAIN = (Tensor, torch.nn.Parameter)
-
-
-class Setting(NamedTuple):
-    """What a local similarity is computed with; see `reference.means`."""
-
-    taps: tuple[float, ...]
-    border: str
-    c1: float
-    c2: float
-    unbias: float
 
 
 # ---- what the kernels decline
-
-
-def refusals(x: Tensor, y: Tensor) -> list[str]:
-    """Why a compiled kernel, of this op or another, cannot take two batches of images."""
-    reasons = [_absence] if _absence else []
-    if x.device.type != "cpu" or y.device.type != "cpu":
-        reasons.append(f"tensors on {x.device} and {y.device}")
-    if type(x) not in _PLAIN or type(y) not in _PLAIN or x.layout != torch.strided or y.layout != torch.strided:
-        reasons.append("tensors of a type of their own")
-    if x.dtype != y.dtype or x.dtype not in (torch.float32, torch.uint8):
-        reasons.append(f"{x.dtype} and {y.dtype}; float32 and uint8 are compiled")
-    if x.ndim != 4 or x.shape != y.shape:
-        reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
-    if transformed():
-        reasons.append("a function transform or forward-mode differentiation is at work")
-    return reasons
-
-
-def _refusals(x: Tensor, y: Tensor, taps: Sequence[float], border: str, c1: float, c2: float) -> list[str]:
-    reasons = refusals(x, y)
-    if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or tuple(taps) != tuple(taps[::-1]):
-        reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
-    if not (c1 >= 1e-12 and c2 >= 1e-12):
-        reasons.append("constants of zero")
-    if border not in _BORDERS:
-        reasons.append(f"the border {border!r}")
-    elif x.ndim == 4 and min(x.shape[2:]) < _least_side(len(taps), border):
-        reasons.append("images smaller than the window")
-    return reasons
-
-
-def _least_side(taps: int, border: str) -> int:
-    return {"valid": taps, "reflect": taps // 2 + 1, "symmetric": max(1, taps // 2)}.get(border, 1)
 
 
 def _refuses(
@@ -90,7 +49,7 @@ def _refuses(
     mask: Tensor | None = None,
     share: float = 0.2,
 ) -> list[str]:
-    reasons = _refusals(x, y, taps, border, c1, c2)
+    reasons = [*compiled.refusals(x, y), *window_refusals(x, taps, border, c1, c2)]
     return reasons if mask is None else [*reasons, "a mask"]
 
 
@@ -107,7 +66,7 @@ def _pyramid_refuses(
     c2: float,
     unbias: float = 1.0,
 ) -> list[str]:
-    reasons = _refusals(x, y, taps, border, c1, c2)
+    reasons = [*compiled.refusals(x, y), *window_refusals(x, taps, border, c1, c2)]
     if halving not in _HALVINGS:
         return [*reasons, f"halving {halving!r}"]
     if reasons:
@@ -116,7 +75,7 @@ def _pyramid_refuses(
     for level in range(1, levels):
         side = side // 2 if halving == "floor" else (side + 1) // 2
         rule = (last_border or border) if level == levels - 1 else border
-        if rule not in _BORDERS or side < _least_side(len(taps), rule):
+        if rule not in _BORDERS or side < least_side(len(taps), rule):
             reasons.append(f"images too small for {levels} scales")
             break
     return reasons
@@ -130,18 +89,7 @@ def _window(setting: Setting, whole: float) -> Any:
     """The compiled form of a setting, for pixels from 0 to ``whole``."""
     # Variances times `unbias` plus a constant: the same ratio as variances plus the constant over `unbias`.
     c1, c2 = setting.c1 * whole * whole, setting.c2 * whole * whole / setting.unbias
-    return _cpu.Window(setting.taps, _BORDERS[setting.border], c1, c2)
-
-
-def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
-    """The batches as the module wants them, the tensors that hold their memory, and the largest pixel value."""
-    if x.stride(3) != 1:
-        x = x.contiguous()
-    if y.stride(3) != 1:
-        y = y.contiguous()
-    whole = x.dtype == torch.uint8
-    images = _cpu.Images(tuple(x.shape), x.data_ptr(), x.stride()[:3], y.data_ptr(), y.stride()[:3], whole)
-    return images, 255.0 if whole else 1.0, x, y
+    return compiled.cpu.Window(setting.taps, _BORDERS[setting.border], c1, c2)
 
 
 def _empty(x: Tensor, *shape: int) -> Tensor:
@@ -149,24 +97,19 @@ def _empty(x: Tensor, *shape: int) -> Tensor:
 
 
 def _run_means(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-    images, whole, x, y = images_of(x, y)
+    images, whole, x, y = compiled.images_of(x, y)
     means = _empty(x, *x.shape[:2], 2)
-    _cpu.forward(_window(setting, whole), images, torch.get_num_threads(), means.data_ptr(), 0, 0, 0)
+    compiled.cpu.forward(_window(setting, whole), images, torch.get_num_threads(), means.data_ptr(), 0, 0, 0)
     return means
 
 
 def _run_maps(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-    images, whole, x, y = images_of(x, y)
-    maps = _empty(x, 2, *_map_shape(x, setting))
+    images, whole, x, y = compiled.images_of(x, y)
+    maps = _empty(x, 2, *map_shape(x, setting))
     means = _empty(x, *x.shape[:2], 2)
     addresses = means.data_ptr(), 0, maps[0].data_ptr(), maps[1].data_ptr()
-    _cpu.forward(_window(setting, whole), images, torch.get_num_threads(), *addresses)
+    compiled.cpu.forward(_window(setting, whole), images, torch.get_num_threads(), *addresses)
     return maps
-
-
-def _map_shape(x: Tensor, setting: Setting) -> tuple[int, ...]:
-    lost = len(setting.taps) - 1 if setting.border == "valid" else 0
-    return (*x.shape[:2], x.shape[2] - lost, x.shape[3] - lost)
 
 
 def _run_gradient(
@@ -182,11 +125,11 @@ def _run_gradient(
     if not wanted[0]:  # the kernel always makes the first image's gradient, and does not mind the order
         gy, _ = _run_gradient(y, x, setting, (True, False), upstream, means, differences)
         return None, gy
-    images, whole, x, y = images_of(x, y)
+    images, whole, x, y = compiled.images_of(x, y)
     gx = _empty(x, *x.shape)
     gy = _empty(y, *y.shape) if wanted[1] else None
     addresses = [0 if tensor is None else tensor.data_ptr() for tensor in (means, differences, gx, gy)]
-    _cpu.gradient(_window(setting, whole), images, torch.get_num_threads(), upstream, *addresses)
+    compiled.cpu.gradient(_window(setting, whole), images, torch.get_num_threads(), upstream, *addresses)
     return gx, gy
 
 
@@ -194,7 +137,7 @@ def _gradient_of_means(
     x: Tensor, y: Tensor, setting: Setting, wanted: Sequence[bool], upstream: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
     upstream = upstream.contiguous()
-    return _run_gradient(x, y, setting, wanted, _cpu.Upstream(scales=upstream.data_ptr()))
+    return _run_gradient(x, y, setting, wanted, compiled.cpu.Upstream(scales=upstream.data_ptr()))
 
 
 def _gradient_of_maps(
@@ -202,21 +145,10 @@ def _gradient_of_maps(
 ) -> tuple[Tensor | None, Tensor | None]:
     upstream = upstream.contiguous()
     addresses = {"ssim_map": upstream[0].data_ptr(), "cs_map": upstream[1].data_ptr()}
-    return _run_gradient(x, y, setting, wanted, _cpu.Upstream(**addresses))
+    return _run_gradient(x, y, setting, wanted, compiled.cpu.Upstream(**addresses))
 
 
 # ---- autograd
-
-
-def _through_reference(
-    function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, wanted: Sequence[bool], upstream: Tensor
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients that can be differentiated again."""
-    with torch.enable_grad():
-        x, y = x.view_as(x), y.view_as(y)  # x and y may be one tensor
-        inputs = [image for image, want in zip((x, y), wanted, strict=True) if want]
-        gradients = iter(torch.autograd.grad(function(x, y), inputs, upstream, create_graph=True))
-    return next(gradients) if wanted[0] else None, next(gradients) if wanted[1] else None
 
 
 class _Means(torch.autograd.Function):
@@ -225,7 +157,7 @@ class _Means(torch.autograd.Function):
         means = _empty(x, *x.shape[:2], 2)
         # Made for the loss 1 − mean SSIM: then the backward pass has nothing left to do.
         ctx.made_with = -1.0 / max(1, x.shape[0] * x.shape[1])
-        upstream = _cpu.Upstream(ssim=ctx.made_with)
+        upstream = compiled.cpu.Upstream(ssim=ctx.made_with)
         ctx.gradients = _run_gradient(x, y, setting, ctx.needs_input_grad, upstream, means)
         ctx.save_for_backward(x, y)
         ctx.setting = setting
@@ -237,7 +169,7 @@ class _Means(torch.autograd.Function):
         if torch.is_grad_enabled():
             x, y = ctx.saved_tensors
             function = partial(reference.means, **setting._asdict())
-            return (*_through_reference(function, x, y, wanted, upstream), None)
+            return (*through_reference(function, x, y, wanted, upstream), None)
         made, ctx.gradients = ctx.gradients, None  # given away, so that autograd need not copy them
         if made is not None and _rescaled(made, upstream.contiguous(), ctx.made_with):
             return (*made, None)
@@ -252,7 +184,7 @@ def _rescaled(gradients: Sequence[Tensor | None], upstream: Tensor, made_with: f
     for gradient in gradients:
         if gradient is not None:
             planes, pixels = gradient.shape[0] * gradient.shape[1], gradient.shape[2] * gradient.shape[3]
-            if not _cpu.rescale(gradient.data_ptr(), planes, pixels, *scale):
+            if not compiled.cpu.rescale(gradient.data_ptr(), planes, pixels, *scale):
                 return False
     return True
 
@@ -270,37 +202,27 @@ class _Maps(torch.autograd.Function):
         wanted, setting = ctx.needs_input_grad[:2], ctx.setting
         if torch.is_grad_enabled():
             function = partial(reference.maps, **setting._asdict())
-            return (*_through_reference(function, x, y, wanted, upstream), None)
+            return (*through_reference(function, x, y, wanted, upstream), None)
         return (*_gradient_of_maps(x, y, setting, wanted, upstream), None)
 
 
-class Mixture(NamedTuple):
-    """What `l1.l1_ssim` is computed with."""
+def _loss_of(mixture: Mixture, means: Tensor, differences: Tensor) -> Tensor:
+    """The loss of each plane."""
+    return (1 - mixture.share) * differences + mixture.share * (1 - means[..., 0])
 
-    setting: Setting
-    share: float
 
-    def reference(self, x: Tensor, y: Tensor) -> Tensor:
-        """The meaning of `_run_mixture`."""
-        options: dict[str, Any] = {"share": self.share, **self.setting._asdict()}
-        return l1.l1_ssim(x, y, **options)
-
-    def of(self, means: Tensor, differences: Tensor) -> Tensor:
-        """The loss of each plane."""
-        return (1 - self.share) * differences + self.share * (1 - means[..., 0])
-
-    def upstream(self, x: Tensor, scale: float) -> Any:
-        """Derivatives of the loss times ``scale``."""
-        pixels = max(1, x.shape[2] * x.shape[3])
-        return _cpu.Upstream(ssim=-self.share * scale, l1=(1 - self.share) * scale / pixels)
+def _upstream_of(mixture: Mixture, x: Tensor, scale: float) -> Any:
+    """Derivatives of the loss times ``scale``."""
+    pixels = max(1, x.shape[2] * x.shape[3])
+    return compiled.cpu.Upstream(ssim=-mixture.share * scale, l1=(1 - mixture.share) * scale / pixels)
 
 
 def _run_mixture(x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
-    images, whole, x, y = images_of(x, y)
+    images, whole, x, y = compiled.images_of(x, y)
     means, differences = _empty(x, *x.shape[:2], 2), _empty(x, *x.shape[:2])
     addresses = means.data_ptr(), differences.data_ptr(), 0, 0
-    _cpu.forward(_window(mixture.setting, whole), images, torch.get_num_threads(), *addresses)
-    return mixture.of(means, differences / whole)
+    compiled.cpu.forward(_window(mixture.setting, whole), images, torch.get_num_threads(), *addresses)
+    return _loss_of(mixture, means, differences / whole)
 
 
 class _Mixture(torch.autograd.Function):
@@ -308,18 +230,18 @@ class _Mixture(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
         means, differences = _empty(x, *x.shape[:2], 2), _empty(x, *x.shape[:2])
         ctx.made_with = 1.0 / max(1, x.shape[0] * x.shape[1])
-        upstream = mixture.upstream(x, ctx.made_with)
+        upstream = _upstream_of(mixture, x, ctx.made_with)
         ctx.gradients = _run_gradient(x, y, mixture.setting, ctx.needs_input_grad, upstream, means, differences)
         ctx.save_for_backward(x, y)
         ctx.mixture = mixture
-        return mixture.of(means, differences)
+        return _loss_of(mixture, means, differences)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         wanted, mixture = ctx.needs_input_grad[:2], ctx.mixture
         if torch.is_grad_enabled():
             x, y = ctx.saved_tensors
-            return (*_through_reference(mixture.reference, x, y, wanted, upstream), None)
+            return (*through_reference(mixture.reference, x, y, wanted, upstream), None)
         made, ctx.gradients = ctx.gradients, None
         if made is None:
             x, y = ctx.saved_tensors
@@ -346,7 +268,7 @@ class Scales(NamedTuple):
         """Of the images of each scale."""
         shapes = [(height, width)]
         while len(shapes) < self.levels:
-            shapes.append(_cpu.halved_shape(*shapes[-1], _HALVINGS[self.halving]))
+            shapes.append(compiled.cpu.halved_shape(*shapes[-1], _HALVINGS[self.halving]))
         return shapes
 
 
@@ -357,7 +279,7 @@ def _run_pyramid(
     if wanted[1] and not wanted[0]:
         means, [of_y, of_x] = _run_pyramid(y, x, scales, (True, False))
         return means, [of_x, of_y]
-    images, whole, x, y = images_of(x, y)
+    images, whole, x, y = compiled.images_of(x, y)
     means = _empty(x, *x.shape[:2], scales.levels)
     shapes = scales.shapes(x.shape[2], x.shape[3]) if any(wanted) else []
     gradients = [[_empty(x, *x.shape[:2], *shape) for shape in shapes] if want else [] for want in wanted]
@@ -365,7 +287,7 @@ def _run_pyramid(
     last = scales.setting._replace(border=scales.last_border)
     windows = _window(scales.setting, whole), _window(last, whole)
     steps = _HALVINGS[scales.halving], scales.levels
-    _cpu.pyramid(*windows, images, *steps, torch.get_num_threads(), means.data_ptr(), *addresses)
+    compiled.cpu.pyramid(*windows, images, *steps, torch.get_num_threads(), means.data_ptr(), *addresses)
     return means, gradients
 
 
@@ -376,7 +298,7 @@ def _collapse(gradients: list[Tensor], scales: Scales, upstream: Tensor) -> Tens
     finest, upstream = gradients[0], upstream.contiguous()
     addresses = [gradient.data_ptr() for gradient in gradients]
     halving, threads = _HALVINGS[scales.halving], torch.get_num_threads()
-    _cpu.collapse(tuple(finest.shape), halving, addresses, upstream.data_ptr(), threads)
+    compiled.cpu.collapse(tuple(finest.shape), halving, addresses, upstream.data_ptr(), threads)
     return finest
 
 
@@ -393,7 +315,7 @@ class _Pyramid(torch.autograd.Function):
         wanted, scales = ctx.needs_input_grad[:2], ctx.scales
         if torch.is_grad_enabled():
             x, y = ctx.saved_tensors
-            return (*_through_reference(scales.reference, x, y, wanted, upstream), None)
+            return (*through_reference(scales.reference, x, y, wanted, upstream), None)
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None:
             x, y = ctx.saved_tensors
@@ -403,28 +325,17 @@ class _Pyramid(torch.autograd.Function):
 
 # ---- the same under torch.compile, which needs operators that it can look up by name
 
-Packed = tuple[tuple[float, ...], str]  # a setting as such operators take it: numbers and words
-
-
-def _setting(numbers: Sequence[float], words: str) -> Setting:
-    c1, c2, unbias = numbers[-3:]
-    return Setting(tuple(numbers[:-3]), words, c1, c2, unbias)
-
 
 def _scales(numbers: Sequence[float], words: str) -> Scales:
     border, last_border, halving = words.split()
-    return Scales(_setting(numbers[:-1], border), int(numbers[-1]), last_border, halving)
-
-
-def _mixture(numbers: Sequence[float], words: str) -> Mixture:
-    return Mixture(_setting(numbers[:-1], words), numbers[-1])
+    return Scales(unpacked_setting(numbers[:-1], border), int(numbers[-1]), last_border, halving)
 
 
 def _gradient_of_mixture(
     x: Tensor, y: Tensor, mixture: Mixture, wanted: Sequence[bool], upstream: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
     differences = _empty(x, *x.shape[:2])
-    made = _run_gradient(x, y, mixture.setting, wanted, mixture.upstream(x, 1.0), None, differences)
+    made = _run_gradient(x, y, mixture.setting, wanted, _upstream_of(mixture, x, 1.0), None, differences)
     _rescaled(made, upstream.contiguous(), 1.0)
     return made
 
@@ -436,57 +347,16 @@ def _gradient_of_pyramid(
     return _collapse(of_x, scales, upstream), _collapse(of_y, scales, upstream)
 
 
-def _operator(
-    name: str,
-    unpack: Callable[[Sequence[float], str], Any],
-    run: Callable[[Tensor, Tensor, Any], Tensor],
-    differentiate: Callable[..., tuple[Tensor | None, Tensor | None]],
-    shape: Callable[[Tensor, Any], tuple[int, ...]],
-) -> Any:
-    """Operators ``lookalike::name`` and, as its derivative, ``lookalike::name_gradient``."""
-
-    @torch.library.custom_op(f"lookalike::{name}", mutates_args=())
-    def operator(x: Tensor, y: Tensor, numbers: Sequence[float], words: str) -> Tensor:
-        return run(x, y, unpack(numbers, words))
-
-    @operator.register_fake
-    def _(x: Tensor, y: Tensor, numbers: Sequence[float], words: str) -> Tensor:
-        return x.new_empty(shape(x, unpack(numbers, words)), dtype=torch.float32)
-
-    @torch.library.custom_op(f"lookalike::{name}_gradient", mutates_args=())
-    def gradient(
-        x: Tensor, y: Tensor, upstream: Tensor, want_x: bool, want_y: bool, numbers: Sequence[float], words: str
-    ) -> list[Tensor]:
-        found = differentiate(x, y, unpack(numbers, words), (want_x, want_y), upstream)
-        return [gradient for gradient in found if gradient is not None]
-
-    @gradient.register_fake
-    def _(
-        x: Tensor, y: Tensor, upstream: Tensor, want_x: bool, want_y: bool, numbers: Sequence[float], words: str
-    ) -> list[Tensor]:
-        return [x.new_empty(x.shape) for want in (want_x, want_y) if want]
-
-    def remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.packed = inputs[2:]
-
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        want_x, want_y = ctx.needs_input_grad[:2]
-        found = iter(gradient(*ctx.saved_tensors, upstream, want_x, want_y, *ctx.packed))
-        return next(found) if want_x else None, next(found) if want_y else None, None, None
-
-    operator.register_autograd(backward, setup_context=remember)
-    return operator
-
-
-_means_operator = _operator("ssim_means", _setting, _run_means, _gradient_of_means, lambda x, _: (*x.shape[:2], 2))
-_maps_operator = _operator(
-    "ssim_maps", _setting, _run_maps, _gradient_of_maps, lambda x, setting: (2, *_map_shape(x, setting))
+_means_operator = operator(
+    "ssim_means", unpacked_setting, _run_means, _gradient_of_means, lambda x, _: (*x.shape[:2], 2)
 )
-_mixture_operator = _operator(
-    "l1_ssim", _mixture, _run_mixture, _gradient_of_mixture, lambda x, _: tuple(x.shape[:2])
+_maps_operator = operator(
+    "ssim_maps", unpacked_setting, _run_maps, _gradient_of_maps, lambda x, setting: (2, *map_shape(x, setting))
 )
-_pyramid_operator = _operator(
+_mixture_operator = operator(
+    "l1_ssim", unpacked_mixture, _run_mixture, _gradient_of_mixture, lambda x, _: tuple(x.shape[:2])
+)
+_pyramid_operator = operator(
     "ssim_pyramid",
     _scales,
     lambda x, y, scales: _run_pyramid(x, y, scales)[0],
@@ -496,10 +366,6 @@ _pyramid_operator = _operator(
 
 
 # ---- the kernels
-
-
-def _differentiated(x: Tensor, y: Tensor) -> bool:
-    return torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
 
 
 def means(
@@ -517,7 +383,7 @@ def means(
     if torch.compiler.is_compiling():
         return _means_operator(x, y, (*taps, c1, c2, unbias), border)
     setting = Setting(taps, border, c1, c2, unbias)
-    return _Means.apply(x, y, setting) if _differentiated(x, y) else _run_means(x, y, setting)
+    return _Means.apply(x, y, setting) if differentiated(x, y) else _run_means(x, y, setting)
 
 
 def maps(
@@ -534,7 +400,7 @@ def maps(
     if torch.compiler.is_compiling():
         return _maps_operator(x, y, (*taps, c1, c2, unbias), border)
     setting = Setting(taps, border, c1, c2, unbias)
-    return _Maps.apply(x, y, setting) if _differentiated(x, y) else _run_maps(x, y, setting)
+    return _Maps.apply(x, y, setting) if differentiated(x, y) else _run_maps(x, y, setting)
 
 
 def l1_ssim(
@@ -552,7 +418,7 @@ def l1_ssim(
     if torch.compiler.is_compiling():
         return _mixture_operator(x, y, (*taps, c1, c2, unbias, share), border)
     mixture = Mixture(Setting(taps, border, c1, c2, unbias), share)
-    return _Mixture.apply(x, y, mixture) if _differentiated(x, y) else _run_mixture(x, y, mixture)
+    return _Mixture.apply(x, y, mixture) if differentiated(x, y) else _run_mixture(x, y, mixture)
 
 
 def pyramid(
@@ -573,7 +439,7 @@ def pyramid(
     if torch.compiler.is_compiling():
         return _pyramid_operator(x, y, (*taps, c1, c2, unbias, float(levels)), f"{border} {last} {halving}")
     scales = Scales(Setting(taps, border, c1, c2, unbias), levels, last, halving)
-    return _Pyramid.apply(x, y, scales) if _differentiated(x, y) else _run_pyramid(x, y, scales)[0]
+    return _Pyramid.apply(x, y, scales) if differentiated(x, y) else _run_pyramid(x, y, scales)[0]
 
 
 TOLERANCE = 1e-6

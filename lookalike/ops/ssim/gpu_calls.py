@@ -18,15 +18,24 @@ from torch import Tensor
 
 from lookalike.ops._autograd import transformed
 from lookalike.ops._kernels import Kernel
-from lookalike.ops.ssim import cpu, reference
-from lookalike.ops.ssim.cpu import Mixture, Setting
+from lookalike.ops.compiled import PLAIN
+from lookalike.ops.ssim import reference
+from lookalike.ops.ssim.call import (
+    Mixture,
+    Setting,
+    differentiated,
+    map_shape,
+    operator,
+    through_reference,
+    unpacked_mixture,
+    unpacked_setting,
+    window_refusals,
+)
 from lookalike.ops.window import Border, Halving, halve
 
 _INSTALLED = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton runs in Python, on the CPU: for tests
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8)
-_MOST_TAPS = 33
-_BORDERS = ("valid", "reflect", "symmetric", "zero")
 Wanted = Sequence[bool]
 Pair = tuple[Tensor | None, Tensor | None]
 
@@ -54,20 +63,13 @@ def _refuses(
             reasons.append(f"tensors on {x.device}")
     if x.device != y.device:
         reasons.append(f"tensors on {x.device} and {y.device}")
-    if type(x) not in cpu._PLAIN or type(y) not in cpu._PLAIN or {x.layout, y.layout} != {torch.strided}:
+    if type(x) not in PLAIN or type(y) not in PLAIN or {x.layout, y.layout} != {torch.strided}:
         reasons.append("tensors of a type of their own")
     if x.dtype != y.dtype or x.dtype not in _DTYPES:
         reasons.append(f"{x.dtype} and {y.dtype}; float32, float16, bfloat16 and uint8 are compiled")
     if x.ndim != 4 or x.shape != y.shape:
         reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
-    if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or tuple(taps) != tuple(taps[::-1]):
-        reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
-    if not (c1 >= 1e-12 and c2 >= 1e-12):
-        reasons.append("constants of zero")
-    if border not in _BORDERS:
-        reasons.append(f"the border {border!r}")
-    elif x.ndim == 4 and min(x.shape[2:]) < cpu._least_side(len(taps), border):
-        reasons.append("images smaller than the window")
+    reasons += window_refusals(x, taps, border, c1, c2)
     if mask is not None:
         reasons.append("a mask")
     if transformed():
@@ -108,7 +110,7 @@ def _launch(x: Tensor, y: Tensor, setting: Setting, **options: Any) -> Tensor:
 
 
 def _positions(x: Tensor, setting: Setting) -> int:
-    height, width = cpu._map_shape(x, setting)[2:]
+    height, width = map_shape(x, setting)[2:]
     return height * width
 
 
@@ -121,7 +123,7 @@ def _means_of(totals: Tensor, x: Tensor, setting: Setting) -> Tensor:
 
 
 def _run_maps(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-    maps = x.new_empty((2, *cpu._map_shape(x, setting)), dtype=torch.float32)
+    maps = x.new_empty((2, *map_shape(x, setting)), dtype=torch.float32)
     _launch(x, y, setting, maps=maps)
     return maps
 
@@ -198,7 +200,7 @@ class _Means(torch.autograd.Function):
         x, y = ctx.saved_tensors
         if torch.is_grad_enabled():
             function = partial(_reference_means, setting=setting)
-            return (*cpu._through_reference(function, x, y, wanted, upstream), None)
+            return (*through_reference(function, x, y, wanted, upstream), None)
         made, ctx.gradients = ctx.gradients, None
         if made is None:
             return (*_gradient_of_means(x, y, setting, wanted, upstream), None)
@@ -239,7 +241,7 @@ class _Maps(torch.autograd.Function):
         wanted, setting = ctx.needs_input_grad[:2], ctx.setting
         if torch.is_grad_enabled():
             function = partial(_reference_maps, setting=setting)
-            return (*cpu._through_reference(function, x, y, wanted, upstream), None)
+            return (*through_reference(function, x, y, wanted, upstream), None)
         return (*_gradient_of_maps(x, y, setting, wanted, upstream), None)
 
 
@@ -260,21 +262,21 @@ class _Mixture(torch.autograd.Function):
             def meaning(x: Tensor, y: Tensor) -> Tensor:
                 return mixture.reference(x.float(), y.float())
 
-            return (*cpu._through_reference(meaning, x, y, wanted, upstream), None)
+            return (*through_reference(meaning, x, y, wanted, upstream), None)
         made, ctx.gradients = ctx.gradients, None
         if made is None:
             return (*_gradient_of_mixture(x, y, mixture, wanted, upstream), None)
         return (*_scaled(made, upstream, x.dtype), None)
 
 
-_means_operator = cpu._operator(
-    "ssim_means_gpu", cpu._setting, _run_means, _gradient_of_means, lambda x, _: (*x.shape[:2], 2)
+_means_operator = operator(
+    "ssim_means_gpu", unpacked_setting, _run_means, _gradient_of_means, lambda x, _: (*x.shape[:2], 2)
 )
-_maps_operator = cpu._operator(
-    "ssim_maps_gpu", cpu._setting, _run_maps, _gradient_of_maps, lambda x, setting: (2, *cpu._map_shape(x, setting))
+_maps_operator = operator(
+    "ssim_maps_gpu", unpacked_setting, _run_maps, _gradient_of_maps, lambda x, setting: (2, *map_shape(x, setting))
 )
-_mixture_operator = cpu._operator(
-    "l1_ssim_gpu", cpu._mixture, _run_mixture, _gradient_of_mixture, lambda x, _: tuple(x.shape[:2])
+_mixture_operator = operator(
+    "l1_ssim_gpu", unpacked_mixture, _run_mixture, _gradient_of_mixture, lambda x, _: tuple(x.shape[:2])
 )
 
 
@@ -296,7 +298,7 @@ def means(
     if torch.compiler.is_compiling():
         return _means_operator(x, y, (*taps, c1, c2, unbias), border)
     setting = Setting(taps, border, c1, c2, unbias)
-    return _Means.apply(x, y, setting) if cpu._differentiated(x, y) else _run_means(x, y, setting)
+    return _Means.apply(x, y, setting) if differentiated(x, y) else _run_means(x, y, setting)
 
 
 def maps(
@@ -313,7 +315,7 @@ def maps(
     if torch.compiler.is_compiling():
         return _maps_operator(x, y, (*taps, c1, c2, unbias), border)
     setting = Setting(taps, border, c1, c2, unbias)
-    return _Maps.apply(x, y, setting) if cpu._differentiated(x, y) else _run_maps(x, y, setting)
+    return _Maps.apply(x, y, setting) if differentiated(x, y) else _run_maps(x, y, setting)
 
 
 def l1_ssim(
@@ -331,7 +333,7 @@ def l1_ssim(
     if torch.compiler.is_compiling():
         return _mixture_operator(x, y, (*taps, c1, c2, unbias, share), border)
     mixture = Mixture(Setting(taps, border, c1, c2, unbias), share)
-    return _Mixture.apply(x, y, mixture) if cpu._differentiated(x, y) else _run_mixture(x, y, mixture)
+    return _Mixture.apply(x, y, mixture) if differentiated(x, y) else _run_mixture(x, y, mixture)
 
 
 def pyramid(

@@ -4,9 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../gmsd/job.hpp"
-#include "../smooth/job.hpp"
-
 namespace lookalike {
 
 constexpr int MaxTaps = 33;
@@ -47,33 +44,5 @@ struct Job {
   float l1_scale;
   float *gx, *gy;             // (planes, height, width), contiguous; gy may be null
 };
-
-// One step down a pyramid: the mean of 2 x 2 pixels. Pixel i of the coarse axis covers pixels 2i + offset and
-// 2i + 1 + offset of the fine one; outside the image stands a zero, or the pixel at the edge.
-struct Halving {
-  int height, width, coarse_height, coarse_width;
-  int row_offset, column_offset;  // 0 or −1
-  bool zero_outside;
-};
-
-// One instruction set's kernels.
-struct Kernels {
-  const char* name;
-  int lanes;  // rows of a block
-  size_t (*scratch_bytes)(const Job&);
-  void (*forward)(const Job&, int plane, int first_block, int last_block, void* scratch);
-  void (*gradient)(const Job&, int plane, int tile, int first_row, int last_row, void* scratch);
-  // coarse = halved image, and fine = scale · fine + the adjoint of that, on one plane each.
-  void (*halve)(const Halving&, const void* fine, ptrdiff_t fine_row, bool bytes, float* coarse);
-  void (*add_unhalved)(const Halving&, const float* coarse, float scale, float* fine);
-  void (*sum_unlikeness)(const GradientPair&, int first_row, int last_row, double* scratch, double* sums);
-  void (*smooth_rows)(const Smoothing&, int first_row, int last_row, float* scratch);
-};
-
-extern const Kernels kernels_baseline;
-#if defined(__x86_64__)
-extern const Kernels kernels_avx2;
-extern const Kernels kernels_avx512;
-#endif
 
 }  // namespace lookalike

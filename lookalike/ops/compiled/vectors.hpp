@@ -30,6 +30,10 @@ typedef int32_t VI __attribute__((vector_size(4 * Lanes)));
 typedef float HalfV __attribute__((vector_size(2 * Lanes)));
 typedef double VD __attribute__((vector_size(4 * Lanes)));  // half as many doubles
 
+// std::min and std::max are templates that the linker would merge.
+LOOKALIKE_INLINE int least(int a, int b) { return a < b ? a : b; }
+LOOKALIKE_INLINE int most(int a, int b) { return a > b ? a : b; }
+
 LOOKALIKE_INLINE V splat(float a) { return a - V{}; }
 LOOKALIKE_INLINE V load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
 LOOKALIKE_INLINE void store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }

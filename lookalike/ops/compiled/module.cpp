@@ -1,4 +1,4 @@
-// The Python face of the kernels; `cpu.py` is its only caller.
+// The Python face of the kernels: of the `cpu.py` of each operation.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -8,7 +8,8 @@
 
 #include "../gmsd/calls.hpp"
 #include "../smooth/calls.hpp"
-#include "calls.hpp"
+#include "../ssim/calls.hpp"
+#include "instruction_sets.hpp"
 
 namespace nb = nanobind;
 

@@ -1,0 +1,57 @@
+"""The compiled module that the `cpu.py` of every operation calls, and what all of them decline.
+
+It holds each kernel once per instruction set and takes the fastest that this machine has; the environment variable
+``LOOKALIKE_CPU_ISA`` names another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lookalike.ops._autograd import transformed
+
+try:
+    import lookalike.ops.compiled._cpu as _cpu  # pyright: ignore[reportMissingImports]
+except ImportError as error:
+    cpu: Any = None
+    absence = f"not compiled here ({error})"
+else:
+    cpu = _cpu
+    absence = ""
+
+PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def refusals(x: Tensor, y: Tensor) -> list[str]:
+    """Why no compiled kernel can take two batches of images; empty where one could.
+
+    Example:
+        >>> refusals(torch.ones(1, 1, 8, 8, dtype=torch.float64), torch.ones(1, 1, 8, 8, dtype=torch.float64))[-1]
+        'torch.float64 and torch.float64; float32 and uint8 are compiled'
+    """
+    reasons = [absence] if absence else []
+    if x.device.type != "cpu" or y.device.type != "cpu":
+        reasons.append(f"tensors on {x.device} and {y.device}")
+    if type(x) not in PLAIN or type(y) not in PLAIN or x.layout != torch.strided or y.layout != torch.strided:
+        reasons.append("tensors of a type of their own")
+    if x.dtype != y.dtype or x.dtype not in (torch.float32, torch.uint8):
+        reasons.append(f"{x.dtype} and {y.dtype}; float32 and uint8 are compiled")
+    if x.ndim != 4 or x.shape != y.shape:
+        reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
+    if transformed():
+        reasons.append("a function transform or forward-mode differentiation is at work")
+    return reasons
+
+
+def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
+    """The batches as the module wants them, the largest pixel value, and the tensors that hold their memory."""
+    if x.stride(3) != 1:
+        x = x.contiguous()
+    if y.stride(3) != 1:
+        y = y.contiguous()
+    whole = x.dtype == torch.uint8
+    images = cpu.Images(tuple(x.shape), x.data_ptr(), x.stride()[:3], y.data_ptr(), y.stride()[:3], whole)
+    return images, 255.0 if whole else 1.0, x, y
