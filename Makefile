@@ -46,6 +46,7 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m docs.tables
+	$(BIN)/python -m docs.proofs
 
 clean:
 	rm -rf .venv build study runs
