@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.ops._autograd import recorded, transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.ssim import l1, reference
 from lookalike.ops.window import Border, Halving
@@ -58,6 +58,8 @@ def refusals(x: Tensor, y: Tensor) -> list[str]:
         reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
     if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
+    if recorded():
+        reasons.append("calls are recorded, by torch.jit.trace or a dispatch mode")
     return reasons
 
 
