@@ -399,6 +399,12 @@ def test_a_damaged_checkpoint_is_named(photos: Path, tmp_path: Path) -> None:
         ({"task": "restore", "losses": []}, "losses is empty"),
         ({"task": "restore", "losses": ["l1", "l1"]}, "names one twice"),
         ({"task": "restore", "damage": []}, "damage is empty"),
+        ({"task": "restore", "noise": -1}, "noise must not be negative, got -1.0"),
+        ({"task": "restore", "noise": float("nan")}, "noise must be a finite number, got nan"),
+        ({"task": "autoencode", "clip": float("nan")}, "clip must be a finite number, got nan"),
+        ({"task": "autoencode", "lr": float("inf")}, "lr must be a finite number, got inf"),
+        ({"task": "autoencode", "bottleneck": 0}, "bottleneck must be at least 1, got 0"),
+        ({"task": "translate", "cycle": float("nan")}, "cycle must be a finite number, got nan"),
         ({"task": "translate", "side": 30}, "multiple of 4"),
         ({"task": "translate", "load": 100}, "smaller than the crop"),
     ],
@@ -626,6 +632,7 @@ def test_the_matrix_has_a_row_a_loss_and_a_column_a_metric(judged: tuple[Path, d
     folder, matrix = judged
     names = [column["name"] for column in matrix["columns"]]
     assert {"psnr", "ssim", "ciede2000", "ciede2000_low", "delta_a", "luma_correlation"} <= set(names)
+    assert "contextual_patches" not in names  # minutes for a photograph
     rows = {row["label"]: row for row in matrix["rows"]}
     assert list(rows) == ["l1", "ssim", "identity", "negative", "mean colour", "untrained"]
     assert rows["l1"]["own"] == ["l1"]
@@ -806,6 +813,7 @@ def test_a_dry_run_says_what_is_wrong(photos: Path, tmp_path: Path, capsys: pyte
     [
         (["--steps", "-5"], "recipe: steps must be at least 1, got -5"),
         (["--losses", "mse", "mse"], "recipe: losses names one twice: mse mse"),
+        (["--stop-at", "-1"], "--stop-at: takes a step, or 0 for the end; got -1"),
         (["--ema", "2"], "recipe: ema must be in [0, 1], got 2.0"),
     ],
 )

@@ -190,6 +190,8 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
         raise ValueError(
             f"--recipe: {asked.recipe} is of {stored.task}, not of {recipe.task}: lookalike lab {stored.task}"
         )
+    if asked.stop_at < 0:
+        raise ValueError(f"--stop-at: takes a step, or 0 for the end; got {asked.stop_at}")
     from lookalike.images import usable_device
     from lookalike.lab import bakeoff, trainer
 
