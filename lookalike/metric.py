@@ -155,7 +155,7 @@ class Metric(nn.Module):
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         """The map ``(n, c, h', w')`` of a checked pair, where the metric has one."""
-        raise TypeError(f"{self.facts.name}: has no map; metrics with one are l1, l2, charbonnier and ssim")
+        raise TypeError(f"{self.facts.name}: has no map; ssim, l1, flip, ciede2000 and lpips_alex have one")
 
     def prepare(self, y: Tensor) -> Prepared:
         """Keep a reference: the result is called with ``x`` alone; learned features are taken once.
