@@ -49,7 +49,7 @@ def loss(
     Raises:
         ValueError: for another grammar, or an unknown name, with the nearest one; for settings of a preset that
             has its own (a convention; range and check of a published one, which takes values as they are).
-        TypeError: for an unknown option, with the nearest one.
+        TypeError: for an unknown option, with the nearest one, and for what is not text.
 
     Example:
         >>> mix = loss("0.84*ssim + 0.16*l1")
@@ -57,10 +57,7 @@ def loss(
         >>> float(mix(image, image)), sorted(mix.terms)
         (0.0, ['l1', 'ssim'])
     """
-    if not isinstance(expression, str):
-        raise TypeError(
-            f"loss: needs an expression such as '0.84*ms_ssim + 0.16*l1', got {type(expression).__name__}"
-        )
+    _check_text(expression)
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(
             f"loss: no convention {convention!r}{meant(convention, CONVENTIONS)}; "
@@ -238,12 +235,14 @@ def parse(expression: str) -> list[Term]:
     """The terms of an expression, multiplied out.
 
     Raises:
+        TypeError: for what is not text.
         ValueError: where it does not follow the grammar, with the part that does not.
 
     Example:
         >>> [(term.weight, term.name) for term in parse("2*(ssim - 0.5*l1)")]
         [(2.0, 'ssim'), (-1.0, 'l1')]
     """
+    _check_text(expression)
     try:
         constant, terms = _walk(ast.parse(expression.strip(), mode="eval").body, expression)
     except SyntaxError as error:
@@ -260,6 +259,13 @@ def parse(expression: str) -> list[Term]:
             f"loss: {expression!r} adds the number {constant:g}, which has no gradient; multiply instead"
         )
     return terms
+
+
+def _check_text(expression: object) -> None:
+    if not isinstance(expression, str):
+        raise TypeError(
+            f"loss: needs an expression such as '0.84*ms_ssim + 0.16*l1', got {type(expression).__name__}"
+        )
 
 
 def _walk(node: ast.expr, text: str) -> tuple[float, list[Term]]:

@@ -97,6 +97,8 @@ def test_what_is_not_in_the_grammar_is_named(expression, words):
 def test_what_is_not_text_is_no_expression_and_no_name(given):
     with pytest.raises(TypeError, match="loss: needs an expression such as"):
         lookalike.loss(given)
+    with pytest.raises(TypeError, match="loss: needs an expression such as"):
+        losses.parse(given)
     with pytest.raises(TypeError, match="a metric's name is text, such as 'ssim'"):
         lookalike.get(given)
 
