@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.metric import Metric, Prepared
+from lookalike.options import real
 
 Schedule = Callable[[int], float]
 
@@ -35,7 +36,7 @@ class Loss(nn.Module):
         step: how often `advance` was called.
 
     Raises:
-        ValueError: without terms, or for a weight that is not finite.
+        ValueError: without terms, for a weight that is not finite, or a metric that sums over the batch.
         UserWarning: at the first call, when no term can train a network alone, with the reasons.
 
     Example:
@@ -51,9 +52,14 @@ class Loss(nn.Module):
         super().__init__()
         if not terms:
             raise ValueError("loss: needs at least one term, such as '0.84*ms_ssim + 0.16*l1'")
-        for name, (weight, _) in terms.items():
+        for name, (weight, metric) in terms.items():
             if not math.isfinite(weight):
                 raise ValueError(f"loss: the weight of {name} must be a finite number, got {weight!r}")
+            if isinstance(metric, Metric) and metric.reduction == "sum":
+                raise ValueError(
+                    f"loss: {name} has reduction='sum', but a loss is a mean over the batch; leave reduction out, "
+                    "and multiply the loss by the size of the batch if you mean the sum"
+                )
         self.weights = {name: float(weight) for name, (weight, _) in terms.items()}
         self.metrics = nn.ModuleList([metric for _, metric in terms.values()])
         self.schedules: dict[str, Schedule] = {}
@@ -109,11 +115,17 @@ class Loss(nn.Module):
             This loss, with the weights of the present step.
 
         Raises:
-            ValueError: for a name that is no term.
+            TypeError: for what cannot be called.
+            ValueError: for a name that is no term, and for a weight that is not finite, at its step.
         """
-        for name in schedules:
+        for name, schedule in schedules.items():
             if name not in self.weights:
                 raise ValueError(f"loss: no term is called {name!r}; there are {', '.join(self.weights)}")
+            if not callable(schedule):
+                raise TypeError(
+                    f"loss: the schedule of {name} must be a function of the step, such as "
+                    f"lambda step: 0.5; got {schedule!r}"
+                )
         self.schedules.update(schedules)
         self._apply_schedules()
         return self
@@ -136,6 +148,14 @@ class Loss(nn.Module):
             reasons = "; ".join(f"{fact.name}: {fact.alone}" for fact in blind)
             warnings.warn(f"loss: cannot train alone – {reasons}. Add a pixel or low-pass term", stacklevel=3)
 
+    def refuse_schedules(self, who: str) -> None:
+        """Raise where weights follow schedules: sums, multiples and calibration make a new loss, which has none."""
+        if self.schedules:
+            raise ValueError(
+                f"{who}: {', '.join(self.schedules)} follows a schedule, which would be lost; "
+                "make the loss first, then call schedule on it"
+            )
+
     def get_extra_state(self) -> dict[str, Any]:
         """Weights and step, for ``state_dict``."""
         return {"weights": dict(self.weights), "step": self.step}
@@ -157,7 +177,10 @@ class Loss(nn.Module):
         return " + ".join(f"{weight:g}*{name}" for name, weight in self.weights.items())
 
     def __add__(self, other: Loss | Metric) -> Loss:
-        return combine([*self._parts(), *as_sum(other)._parts()])
+        other = as_sum(other)
+        for one in (self, other):
+            one.refuse_schedules("loss")
+        return combine([*self._parts(), *other._parts()])
 
     def __sub__(self, other: Loss | Metric) -> Loss:
         return self + as_sum(other) * -1.0
@@ -165,6 +188,7 @@ class Loss(nn.Module):
     def __mul__(self, factor: float) -> Loss:
         if isinstance(factor, bool) or not isinstance(factor, int | float):
             return NotImplemented
+        self.refuse_schedules("loss")
         scaled = combine([(factor * weight, metric) for weight, metric in self._parts()])
         scaled._warned = self._warned  # of the same terms, once is enough
         return scaled
@@ -179,7 +203,7 @@ class Loss(nn.Module):
 
     def _apply_schedules(self) -> None:
         for name, schedule in self.schedules.items():
-            self.weights[name] = float(schedule(self.step))
+            self.weights[name] = real("loss", f"the schedule of {name} at step {self.step}", schedule(self.step))
 
 
 def _signature(metric: nn.Module) -> str:

@@ -167,6 +167,8 @@ def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]
         raise ValueError(f"audit: module {module_name!r} has no {name!r}") from None
     except Exception as error:  # a stranger's module may fail in any way it likes
         raise ValueError(f"audit: cannot import {module_name!r} ({type(error).__name__}: {error})") from None
+    if not callable(make):
+        raise TypeError(f"audit: {path} is {make!r}; name a function or class to call with two batches")
     is_class: bool = isinstance(make, type)
     ours = isinstance(make, type) and issubclass(make, Metric)
     takes_range = "data_range" in _parameters(make)

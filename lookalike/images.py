@@ -117,6 +117,8 @@ def pair(
                 f"{who}: {name} must be a torch tensor (n, c, h, w), got {type(image).__name__}; "
                 "lookalike.measure takes NumPy arrays, PIL images and paths"
             )
+        if image.layout != torch.strided:
+            raise TypeError(f"{who}: {name} is {image.layout}; call {name}.to_dense() first")
         _check_dimensions(image, name, who, volumes)
     if x.shape != y.shape:
         raise ValueError(
@@ -127,7 +129,11 @@ def pair(
         raise ValueError(f"{who}: x is on {x.device} and y on {y.device}; move one of them with .to()")
     if channels is not None and x.shape[1] not in channels:
         wanted = " or ".join(str(count) for count in channels)
-        raise ValueError(f"{who}: needs {wanted} channel(s), got {x.shape[1]} in shape {tuple(x.shape)}")
+        grey = "; a grey image becomes RGB by x.expand(-1, 3, -1, -1), in a file by saving it as RGB"
+        raise ValueError(
+            f"{who}: needs {wanted} channel(s), got {x.shape[1]} in shape {tuple(x.shape)}"
+            f"{grey if x.shape[1] == 1 and 3 in channels else ''}"
+        )
     if min(x.shape[2:]) < min_side:
         raise ValueError(
             f"{who}: needs images of at least {min_side} px a side, got {'x'.join(map(str, x.shape[2:]))}; "

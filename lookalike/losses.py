@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ from lookalike import presets, registry
 from lookalike.algebra import Loss as Loss
 from lookalike.algebra import as_loss as as_loss
 from lookalike.algebra import combine
+from lookalike.conventions import CONVENTIONS
 from lookalike.images import Check, DataRange
 from lookalike.metric import Metric, Prepared
+from lookalike.options import meant, real
 
 
 def loss(
@@ -46,7 +49,7 @@ def loss(
     Raises:
         ValueError: for another grammar, or an unknown name, with the nearest one; for settings of a preset that
             has its own (a convention; range and check of a published one, which takes values as they are).
-        TypeError: for an unknown option, with the nearest one.
+        TypeError: for an unknown option, with the nearest one, and for what is not text.
 
     Example:
         >>> mix = loss("0.84*ssim + 0.16*l1")
@@ -54,6 +57,12 @@ def loss(
         >>> float(mix(image, image)), sorted(mix.terms)
         (0.0, ['l1', 'ssim'])
     """
+    _check_text(expression)
+    if convention is not None and convention not in CONVENTIONS:
+        raise ValueError(
+            f"loss: no convention {convention!r}{meant(convention, CONVENTIONS)}; "
+            f"there are {', '.join(CONVENTIONS)}"
+        )
     if is_preset(expression.strip()):
         row = presets.preset(expression.strip())
         if convention is not None:
@@ -108,14 +117,16 @@ def calibrate(
     Args:
         loss: with at least one weighted term.
         x, y: images such as the training will see, outputs and targets, ``(n, c, h, w)``.
-        ratio: name → wanted share of the pull; terms not named get 1.
+        ratio: name → wanted share of the pull, more than 0; terms not named get 1.
         report: called with each line of the table of before and after; None for silence.
 
     Returns:
         A new loss; watched terms (weight 0) stay watched.
 
     Raises:
-        ValueError: when a term has no gradient at these images, or the ratio names no term.
+        TypeError: for what is no loss, or integer images, which have no gradient.
+        ValueError: when a term has no finite gradient at these images, or the ratio names no term or is not
+            positive; for a loss with schedules, which say their weights themselves.
 
     Example:
         >>> from lookalike.metrics.pixel import L1, L2
@@ -124,13 +135,26 @@ def calibrate(
         >>> [round(strength, 6) for strength in strengths(equal, y * 0.5, y).values()]
         [0.125, 0.125]
     """
-    wanted = dict.fromkeys(loss.weights, 1.0) | dict(ratio or {})
-    for name in wanted:
+    if not isinstance(loss, Loss):
+        raise TypeError(f"calibrate: needs a loss, such as lookalike.loss('ssim + l1'); got {type(loss).__name__}")
+    loss.refuse_schedules("calibrate")
+    wanted = dict.fromkeys(loss.weights, 1.0)
+    for name, share in (ratio or {}).items():
         if name not in loss.weights:
             raise ValueError(f"calibrate: no term is called {name!r}; there are {', '.join(loss.weights)}")
+        wanted[name] = real("calibrate", f"the ratio of {name}", share, above=0)
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"calibrate: x must be a float tensor, for it needs gradients; got {kind}. Use x / 255")
+    if len(x) == 0:
+        raise ValueError("calibrate: needs at least one image, got an empty batch")
     before = strengths(loss, x, y)
     active = [name for name, weight in loss.weights.items() if weight]
     for name in active:
+        if not math.isfinite(before[name]):
+            raise ValueError(
+                f"calibrate: the gradient of {name} is not finite at these images; do they hold NaN or infinity?"
+            )
         if not before[name] > 0:
             raise ValueError(f"calibrate: {name} has no gradient at these images; use some that differ")
     weights = dict.fromkeys(loss.weights, 0.0)
@@ -211,21 +235,25 @@ def parse(expression: str) -> list[Term]:
     """The terms of an expression, multiplied out.
 
     Raises:
+        TypeError: for what is not text.
         ValueError: where it does not follow the grammar, with the part that does not.
 
     Example:
         >>> [(term.weight, term.name) for term in parse("2*(ssim - 0.5*l1)")]
         [(2.0, 'ssim'), (-1.0, 'l1')]
     """
-    if not isinstance(expression, str):
-        raise TypeError(f"loss: needs an expression such as '0.84*ms_ssim + 0.16*l1', got {expression!r}")
+    _check_text(expression)
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        constant, terms = _walk(ast.parse(expression.strip(), mode="eval").body, expression)
     except SyntaxError as error:
         raise ValueError(
-            f"loss: cannot read {expression!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
+            f"loss: cannot read {_short(expression)!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
         ) from None
-    constant, terms = _walk(tree, expression)
+    except (RecursionError, MemoryError):
+        raise ValueError(
+            f"loss: {_short(expression)!r} is nested too deeply or has too many terms; "
+            "add such losses as objects, losses.combine([(0.84, MSSSIM()), ...])"
+        ) from None
     if constant:
         raise ValueError(
             f"loss: {expression!r} adds the number {constant:g}, which has no gradient; multiply instead"
@@ -233,11 +261,18 @@ def parse(expression: str) -> list[Term]:
     return terms
 
 
+def _check_text(expression: object) -> None:
+    if not isinstance(expression, str):
+        raise TypeError(
+            f"loss: needs an expression such as '0.84*ms_ssim + 0.16*l1', got {type(expression).__name__}"
+        )
+
+
 def _walk(node: ast.expr, text: str) -> tuple[float, list[Term]]:
     """A node as a number plus terms."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return float(value), []
+            return _finite(value, node, text), []
         case ast.Name(id=name):
             return 0.0, [Term(1.0, registry.metric_class(name).facts.name)]
         case ast.Call(func=ast.Name(id=name), args=[]):
@@ -253,11 +288,27 @@ def _walk(node: ast.expr, text: str) -> tuple[float, list[Term]]:
             if first[1] and second[1]:
                 raise ValueError(f"loss: {_part(node, text)!r} multiplies metrics; only numbers may multiply")
             factor, rest = (second[0], first) if first[1] else (first[0], second)
-            return _scaled(factor, rest)
+            number, terms = _scaled(factor, rest)
+            for weight in (number, *(term.weight for term in terms)):
+                _finite(weight, node, text)
+            return number, terms
     raise ValueError(
         f"loss: cannot read {_part(node, text)!r} in {text!r}; "
         "the grammar is numbers, + - *, parentheses, names and name(option=value)"
     )
+
+
+def _finite(value: float, node: ast.expr, text: str) -> float:
+    """A number that is one in float64 too."""
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number with hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(
+            f"loss: {_short(_part(node, text))!r} makes a weight that is not finite; use a smaller one"
+        )
+    return number
 
 
 def _scaled(factor: float, value: tuple[float, list[Term]]) -> tuple[float, list[Term]]:
@@ -274,6 +325,8 @@ def _options(call: ast.Call, text: str) -> dict[str, Any]:
             value = _word(keyword.value, text)
         if keyword.arg is None:
             raise ValueError(f"loss: ** is not part of the grammar in {text!r}")
+        if keyword.arg in options:
+            raise ValueError(f"loss: {_part(call, text)!r} names {keyword.arg} twice; keep the one you mean")
         options[keyword.arg] = value
     return options
 
@@ -287,3 +340,8 @@ def _word(node: ast.expr, text: str) -> str:
 
 def _part(node: ast.expr, text: str) -> str:
     return ast.get_source_segment(text.strip(), node) or text
+
+
+def _short(text: str) -> str:
+    """The beginning of a text that may be very long."""
+    return text if len(text) <= 80 else f"{text[:77]}..."

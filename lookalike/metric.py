@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +103,14 @@ class Prepared:
         return self.metric(x, self)
 
     def map(self, x: Tensor) -> Tensor:
-        """Where the images differ, as ``metric.map(x, y)`` gives it."""
-        return cast(Any, self.metric).map(x, self)
+        """Where the images differ, as ``metric.map(x, y)`` gives it.
+
+        Raises:
+            TypeError: for a loss, or a metric without a map.
+        """
+        if not isinstance(self.metric, Metric):
+            raise TypeError("prepare: a loss is a scalar and has no map; prepare one of its metrics")
+        return self.metric.map(x, self)
 
 
 class Metric(nn.Module):
@@ -149,7 +155,7 @@ class Metric(nn.Module):
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         """The map ``(n, c, h', w')`` of a checked pair, where the metric has one."""
-        raise TypeError(f"{self.facts.name}: has no map; metrics with one are l1, l2, charbonnier and ssim")
+        raise TypeError(f"{self.facts.name}: has no map; ssim, l1, flip, ciede2000 and lpips_alex have one")
 
     def prepare(self, y: Tensor) -> Prepared:
         """Keep a reference: the result is called with ``x`` alone; learned features are taken once.

@@ -199,6 +199,16 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+def is_published(loss: Loss) -> bool:
+    """Whether a loss takes values as its authors fed them, from −1 to 1, and not those of the unit range.
+
+    Example:
+        >>> is_published(published(preset("seed/l1@published")))
+        True
+    """
+    return any(isinstance(metric, Published) for metric in loss.metrics)
+
+
 def published(row: Preset) -> Loss:
     """A published preset as a loss, its parts as terms.
 

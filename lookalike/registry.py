@@ -73,6 +73,7 @@ def metric_class(name: str) -> type[Metric]:
     """The class behind a name or alias.
 
     Raises:
+        TypeError: for what is not text.
         ValueError: for an unknown name, with the nearest one.
 
     Example:
@@ -80,6 +81,8 @@ def metric_class(name: str) -> type[Metric]:
         'L2'
     """
     known = _scan()
+    if not isinstance(name, str):
+        raise TypeError(f"a metric's name is text, such as 'ssim'; got {type(name).__name__}")
     if name not in known:
         raise ValueError(f"no metric is called {name!r}{meant(name, known)}; there are {', '.join(catalog())}")
     return known[name]

@@ -352,7 +352,7 @@ def load(part: str, path: str | Path | None = None) -> Loaded:
         AttributeError,
         ValueError,
     ) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = str(error).split(". ")[0] or type(error).__name__  # after it torch advises to read the file unsafely
         raise ValueError(f"weights {part}: {found.path} cannot be read as weights ({said})") from None
     return Loaded(state, origin)
 

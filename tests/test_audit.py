@@ -131,3 +131,8 @@ def test_pytorch_msssim_is_audited_by_its_path():
     findings = {f.promise: f for f in audit.run("pytorch_msssim:SSIM", ["identical", "autocast", "data_range"])}
     assert findings["autocast"].verdict == "broken"  # 0.625 for 0.59 under bfloat16
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_what_cannot_be_called_is_named():
+    with pytest.raises(TypeError, match=r"audit: math:pi is 3\.14\d+; name a function or class to call"):
+        audit.subject_of("math:pi")

@@ -297,11 +297,12 @@ def test_alone_it_warns_and_in_a_mix_it_trains():
     [
         ({"distance": "L3"}, "distance must be one of cosine, l1, l2"),
         ({"sampling": "some"}, "sampling must be one of all, paired"),
-        ({"bandwidth": 0}, "bandwidth must be positive"),
-        ({"spatial_weight": -1}, "spatial_weight must be at least 0"),
-        ({"positions": 0}, "positions of at least 1"),
-        ({"patch": 4}, "an odd patch"),
-        ({"stride": 6}, "a stride from 1"),
+        ({"bandwidth": 0}, "bandwidth must be a number greater than 0, got 0"),
+        ({"spatial_weight": -1}, "spatial_weight must be a number of at least 0, got -1"),
+        ({"positions": 0}, "positions must be a whole number of at least 1, got 0"),
+        ({"patch": 4}, "patch must be an odd whole number of at least 1, got 4"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"stride": 6}, "a stride of 6 leaves pixels between patches of 5 unseen"),
     ],
 )
 def test_a_wrong_option_is_named(options, words):

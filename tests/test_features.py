@@ -213,6 +213,12 @@ def test_a_wrong_name_is_answered_with_the_nearest(network, layers, words):
         Features(network, layers, state={})
 
 
+@pytest.mark.parametrize("network", [5, None, lambda image: image])
+def test_what_is_no_network_is_refused(network):
+    with pytest.raises(TypeError, match=r"a network is a name, such as vgg16, or an nn.Module with"):
+        Features(network, ["a"])
+
+
 def test_a_wrong_submodule_is_answered_with_the_nearest():
     with pytest.raises(ValueError, match=r"Sequential has no submodule '3\.2' \(did you mean '3\.[01]'"):
         Features(toy(), ["3.2"])

@@ -201,6 +201,18 @@ def test_devices_must_agree() -> None:
         pair(batch(1, 1, 8, 8), batch(1, 1, 8, 8).to("meta"), who="ssim")
 
 
+def test_a_grey_image_for_a_metric_of_colour_is_told_how_to_become_one() -> None:
+    grey = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match=r"needs 3 channel.s., got 1 .*a grey image becomes RGB by x.expand"):
+        images.pair(grey, grey, who="test", channels=(3,))
+
+
+def test_sparse_tensors_are_told_how_to_become_dense() -> None:
+    image = torch.zeros(1, 1, 8, 8)
+    with pytest.raises(TypeError, match=r"y is torch.sparse_coo; call y.to_dense.. first"):
+        images.pair(image, image.to_sparse(), who="test")
+
+
 def test_channels_and_sizes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"needs 1 or 3 channel\(s\), got 4"):
         pair(batch(1, 4, 8, 8), batch(1, 4, 8, 8), who="ssim", channels=(1, 3))

@@ -29,8 +29,6 @@ from lookalike.lab.fairness import pull
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, differences, from_json
 from lookalike.lab.tasks.translate import Pool
 from lookalike.losses import loss as loss_of
-from lookalike.metric import Metric
-from lookalike.metrics.pixel import L1
 
 ROOT = Path(__file__).parents[1]
 
@@ -237,8 +235,8 @@ def test_a_full_disk_during_a_save_keeps_the_checkpoint_before(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_disk_too_full_for_decoded_images(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "train.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"train.u8: decoded images cannot be kept here \(No space left on device\)"):
+    (tmp_path / "data" / "images.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"images.u8: decoded images cannot be kept here \(No space left on device\)"):
         go(small("autoencode", photos), tmp_path)
     assert not list((tmp_path / "data").iterdir())
 
@@ -386,9 +384,13 @@ def test_a_damaged_checkpoint_is_named(photos: Path, tmp_path: Path) -> None:
     recipe = small("autoencode", photos, losses=("l1",), steps=2)
     go(recipe, tmp_path)
     file = tmp_path / "l1/seed0" / runs.CHECKPOINT
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"checkpoint.pt: cannot be read .*remove it to train from the beginning"):
-        go(recipe, tmp_path)
+    whole = file.read_bytes()
+    for damaged in (whole[:1000], b"garbage\n", b""):
+        file.write_bytes(damaged)
+        said = r"checkpoint.pt: cannot be read \([^()]+\); remove it to train from the beginning"
+        with pytest.raises(ValueError, match=said) as refused:
+            go(recipe, tmp_path)
+        assert "weights_only" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -401,6 +403,12 @@ def test_a_damaged_checkpoint_is_named(photos: Path, tmp_path: Path) -> None:
         ({"task": "restore", "losses": []}, "losses is empty"),
         ({"task": "restore", "losses": ["l1", "l1"]}, "names one twice"),
         ({"task": "restore", "damage": []}, "damage is empty"),
+        ({"task": "restore", "noise": -1}, "noise must not be negative, got -1.0"),
+        ({"task": "restore", "noise": float("nan")}, "noise must be a finite number, got nan"),
+        ({"task": "autoencode", "clip": float("nan")}, "clip must be a finite number, got nan"),
+        ({"task": "autoencode", "lr": float("inf")}, "lr must be a finite number, got inf"),
+        ({"task": "autoencode", "bottleneck": 0}, "bottleneck must be at least 1, got 0"),
+        ({"task": "translate", "cycle": float("nan")}, "cycle must be a finite number, got nan"),
         ({"task": "translate", "side": 30}, "multiple of 4"),
         ({"task": "translate", "load": 100}, "smaller than the crop"),
     ],
@@ -428,7 +436,9 @@ def test_folders_that_hold_too_little(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"empty: holds no image"):
         go(recipe.but(data=str(tmp_path / "empty")), tmp_path / "run")
     lay(tmp_path / "one", 1)
-    with pytest.raises(ValueError, match="the only image; one is needed to train and another to judge"):
+    with pytest.raises(
+        ValueError, match="the only image that can be used; one is needed to train and another to judge"
+    ):
         go(recipe.but(data=str(tmp_path / "one")), tmp_path / "run")
     with pytest.raises(ValueError, match=r"40x40 px is smaller than the crop of 48"):
         go(recipe.but(data=str(lay(tmp_path / "two", 2)), side=48), tmp_path / "run")
@@ -455,6 +465,28 @@ def test_what_cannot_be_used_is_named_and_counted(tmp_path: Path) -> None:
     grey = found.read(found.names.index("grey"))
     assert (grey[..., 0] == grey[..., 1]).all()
     assert (found.read(found.names.index("rgba")) == 255).all()  # over white
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_folder_is_divided_among_the_images_that_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    if not cached:
+        monkeypatch.setattr(data, "CACHE_GIB", 0.0)
+    folder = lay(tmp_path / "mixed", 6)
+    recipe = small("autoencode", folder)
+    train, held = data.train_and_held(recipe, tmp_path / "before", quiet)
+    [chosen] = {name.split()[0] for name in held.names}
+    assert len(train) == 5
+    assert chosen not in train.names
+
+    Image.fromarray(picture(1, 16)).save(folder / f"{chosen}.png")  # now too small to be judged on
+    train, held = data.train_and_held(recipe, tmp_path / "after", quiet)
+    assert len(train) == 4
+    assert chosen not in (*train.names, *held.names)
+    assert not {name.split()[0] for name in held.names} & set(train.names)
+    assert all((train.read(at) == np.asarray(Image.open(folder / f"{name}.png"))).all()
+               for at, name in enumerate(train.names))  # fmt: skip
 
 
 def test_decoded_images_are_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -555,32 +587,29 @@ def test_restoration_inputs_are_damaged_alike_each_time(photos: Path) -> None:
     assert 1 < np.abs(first.astype(int) - square).mean() < 40
 
 
+@pytest.mark.parametrize("kind", ["autoencode", "restore", "translate"])
+@pytest.mark.parametrize(("expression", "signed"), [("seed/l1@published", True), ("l1", False)])
 def test_similarity_sees_the_unit_range_and_published_losses_what_they_were_fed(
-    sides: Path, tmp_path: Path
+    photos: Path, sides: Path, tmp_path: Path, kind: str, expression: str, signed: bool
 ) -> None:
-    fed: list[float] = []
-
-    class Watch(nn.Module):
-        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            fed.append(float(y.min()))
-            return (x - y).abs().mean()
-
-    class WatchMetric(Metric):
-        facts = L1.facts
-
-        def score(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            fed.append(float(y.min()))
-            return (x - y).abs().flatten(1).mean(1)
-
-    from lookalike.algebra import combine
-
-    recipe = small("translate", sides)
+    recipe = small(kind, sides if kind == "translate" else photos)
     sets = bakeoff.load(recipe, tmp_path, quiet)
-    for metric, signed in ((Watch(), True), (WatchMetric(check="shapes"), False)):
-        fed.clear()
-        task = bakeoff.TranslateTask(recipe)
-        next(task.phases(task.batch(sets, range(2)), combine([(1.0, metric)])))
-        assert (min(fed) < 0) is signed
+    loss = loss_of(expression)
+    fed: list[torch.Tensor] = []
+    loss.metrics[0].register_forward_pre_hook(lambda _, pair: fed.extend(pair))
+    task = bakeoff.TASKS[kind](recipe)
+    next(iter(task.phases(task.batch(sets, range(2)), loss)))
+    assert len(fed) >= 2
+    assert (fed[1].min() < -0.1) == signed
+    assert fed[1].max() <= 1
+
+
+def test_a_published_loss_says_what_it_sees(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = options(small("autoencode", photos, losses=("seed/l1@published",), steps=1), tmp_path)
+    assert main([*asked, "--dry-run"]) == 0
+    assert "seed/l1@published: sees values from -1 to 1 and keeps its weights" in capsys.readouterr().err
 
 
 def test_as_published_runs(sides: Path, tmp_path: Path) -> None:
@@ -607,6 +636,7 @@ def test_the_matrix_has_a_row_a_loss_and_a_column_a_metric(judged: tuple[Path, d
     folder, matrix = judged
     names = [column["name"] for column in matrix["columns"]]
     assert {"psnr", "ssim", "ciede2000", "ciede2000_low", "delta_a", "luma_correlation"} <= set(names)
+    assert "contextual_patches" not in names  # minutes for a photograph
     rows = {row["label"]: row for row in matrix["rows"]}
     assert list(rows) == ["l1", "ssim", "identity", "negative", "mean colour", "untrained"]
     assert rows["l1"]["own"] == ["l1"]
@@ -780,6 +810,20 @@ def test_a_dry_run_says_what_is_wrong(photos: Path, tmp_path: Path, capsys: pyte
     assert "is of autoencode, not of restore: lookalike lab autoencode" in capsys.readouterr().err
     assert main(["lab", "restore", "--recipe", str(tmp_path / "none.json")]) == 2
     assert "none.json: no such file; it takes a recipe.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--steps", "-5"], "recipe: steps must be at least 1, got -5"),
+        (["--losses", "mse", "mse"], "recipe: losses names one twice: mse mse"),
+        (["--stop-at", "-1"], "--stop-at: takes a step, or 0 for the end; got -1"),
+        (["--ema", "2"], "recipe: ema must be in [0, 1], got 2.0"),
+    ],
+)
+def test_a_wrong_value_is_one_line(option: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "autoencode", *option, "--dry-run"]) == 2
+    assert capsys.readouterr().err == f"lookalike: {said}\n"
 
 
 def test_the_published_set_up_by_one_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,11 +77,89 @@ def test_psnr_and_lower_is_better_are_turned(pair):
         ("ssim(border=f(1))", "cannot read the value"),
         ("ssim(7)", "cannot read"),
         ("True*l1", "cannot read 'True'"),
+        ("1e999*ssim", "'1e999' makes a weight that is not finite"),
+        ("1e308*1e308*l1", "makes a weight that is not finite"),
+        (f"{10**400}*l1", r"'1000\d+\.\.\.' makes a weight that is not finite"),
+        (f"1e308*({'+'.join(['1e308'] * 2)})*l1", "makes a weight that is not finite"),
+        ("-" * 2000 + "l1", r"'-+\.\.\.' is nested too deeply"),
+        ("+".join(["l1"] * 3000), "too many terms"),
+        ("(" * 300 + "l1" + ")" * 300, r"cannot read '\(+\.\.\.' .too many nested"),
+        ("ssim(win_size=7, win_size=9)", "'ssim.win_size=7, win_size=9.' names win_size twice"),
+        ("ssim(reduction=sum)", "reduction='sum', but a loss is a mean over the batch"),
     ],
 )
 def test_what_is_not_in_the_grammar_is_named(expression, words):
     with pytest.raises(ValueError, match=words):
         lookalike.loss(expression)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"l1", ["l1"]])
+def test_what_is_not_text_is_no_expression_and_no_name(given):
+    with pytest.raises(TypeError, match="loss: needs an expression such as"):
+        lookalike.loss(given)
+    with pytest.raises(TypeError, match="loss: needs an expression such as"):
+        losses.parse(given)
+    with pytest.raises(TypeError, match="a metric's name is text, such as 'ssim'"):
+        lookalike.get(given)
+
+
+def test_a_convention_that_nobody_knows_is_refused_even_where_no_term_has_one():
+    with pytest.raises(ValueError, match=r"no convention 'scikit-imag' .did you mean 'scikit-image'"):
+        lookalike.loss("l1", convention="scikit-imag")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "error", "words"),
+    [
+        (0.5, TypeError, "the schedule of l1 must be a function of the step"),
+        (lambda step: "x", TypeError, "the schedule of l1 at step 0 must be a number, got 'x'"),
+        (lambda step: float("nan"), ValueError, "the schedule of l1 at step 0 must be a number that is finite"),
+    ],
+)
+def test_a_schedule_that_is_none(schedule, error, words):
+    with pytest.raises(error, match=words):
+        lookalike.loss("l1").schedule(l1=schedule)
+
+
+def test_a_schedule_is_never_lost_quietly(pair):
+    mix = lookalike.loss("l1 + l2").schedule(l1=lambda step: 1 / (step + 1))
+    for make in (lambda: 2 * mix, lambda: mix + lookalike.get("ssim"), lambda: -mix):
+        with pytest.raises(ValueError, match="l1 follows a schedule, which would be lost"):
+            make()
+    with pytest.raises(ValueError, match="calibrate: l1 follows a schedule"):
+        lookalike.calibrate(mix, *pair, report=None)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "error", "words"),
+    [
+        ({"l1": 0}, ValueError, "the ratio of l1 must be a number greater than 0, got 0"),
+        ({"l2": -1}, ValueError, "the ratio of l2 must be a number greater than 0, got -1"),
+        ({"l2": "a"}, TypeError, "the ratio of l2 must be a number, got 'a'"),
+    ],
+)
+def test_a_ratio_that_is_none(pair, ratio, error, words):
+    with pytest.raises(error, match=words):
+        lookalike.calibrate(lookalike.loss("l1 + l2"), *pair, ratio=ratio)
+
+
+def test_calibration_says_what_it_needs(pair):
+    x, y = pair
+    mix = lookalike.loss("l1 + l2")
+    with pytest.raises(TypeError, match=r"calibrate: needs a loss, such as .*; got str"):
+        lookalike.calibrate("l1 + l2", x, y)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"x must be a float tensor, for it needs gradients; got torch.uint8"):
+        lookalike.calibrate(mix, (x * 255).byte(), (y * 255).byte())
+    with pytest.raises(ValueError, match="at least one image, got an empty batch"):
+        lookalike.calibrate(mix, x[:0], y[:0])
+    with pytest.raises(ValueError, match="the gradient of l2 is not finite"):
+        lookalike.calibrate(lookalike.loss("l2"), torch.full_like(x, torch.nan), y)
+
+
+def test_a_prepared_loss_has_no_map(pair):
+    x, y = pair
+    with pytest.raises(TypeError, match="a loss is a scalar and has no map"):
+        lookalike.prepare("ssim + l1", y).map(x)
 
 
 def test_an_unknown_option_gets_the_nearest():

@@ -10,6 +10,7 @@ from learned import needs
 import lookalike
 from lookalike import registry
 from lookalike.metric import Facts, Metric
+from lookalike.ops import _kernels
 
 CATALOGUE = [
     pytest.param(name, marks=needs(registry.metric_class(name).facts.weights)) for name in registry.catalog()
@@ -83,3 +84,9 @@ def test_a_metric_without_map_or_mask_says_so():
         registry.get("l1")(image, image, torch.ones(1, 1, 32, 32))
     with pytest.raises(NotImplementedError, match="defines no score"):
         type("Blank", (Metric,), {"facts": registry.metric_class("l1").facts})()(image, image)
+
+
+def test_an_unknown_kernel_is_refused_and_changes_nothing() -> None:
+    with pytest.raises(ValueError, match=r"use_kernels: a kernel must be one of cpu, gpu; got 'gpux'"):
+        lookalike.use_kernels("cpu", "gpux").__enter__()
+    assert _kernels._allowed is None

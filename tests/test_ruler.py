@@ -127,7 +127,7 @@ def test_digits_say_how_far_a_number_was_rounded(text: str, number: float, half:
     assert ruler.printed(text) == (number, pytest.approx(half))
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "0,7719", "ssim", "0x1", "sNaN"])
+@pytest.mark.parametrize("text", ["", "nan", "inf", "0,7719", "ssim", "0x1", "sNaN", "1e999", "-1e400", "1e308000"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="ruler: --is takes a"):
         ruler.printed(text)

@@ -249,3 +249,9 @@ def test_a_map_of_a_convention(tmp_path: Path) -> None:
     drawn = maps.write_map(tmp_path / "a.png", noisy(y), y, convention="scikit-image")
     assert (drawn.width, drawn.height) == (186, 186)
     assert "win:uniform7" in drawn.signature
+
+
+def test_metrics_are_names_or_metrics() -> None:
+    image = np.zeros((16, 16), np.uint8)
+    with pytest.raises(TypeError, match="measure: metrics are names or made with get; got int"):
+        measure(image, image, ["l1", 5])  # type: ignore[list-item]

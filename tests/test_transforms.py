@@ -1,7 +1,10 @@
 """Metrics under torch.func, under the caller's autocast, and on images with a NaN."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import lookalike
 
@@ -78,3 +81,17 @@ def test_mad_of_a_nan_beyond_the_last_block_is_nan():
     x, y = pair(lookalike.get("mad"))
     y[0, 0, -1, -1] = torch.nan
     assert lookalike.get("mad", check="shapes")(x, y).isnan().tolist() == [True, False]
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit.trace:DeprecationWarning")
+@pytest.mark.parametrize("record", ["torch.jit.trace", "make_fx"])
+@pytest.mark.parametrize("name", ["gmsd", "ms_ssim", "ssim", "zhao_mix"])
+def test_what_is_recorded_is_the_whole_formula(name, record):
+    played: Any
+    metric = lookalike.get(name, check="shapes")
+    (x, y), (other, reference) = ([image.float() for image in pair(metric, 1, seed)] for seed in (0, 1))
+    if record == "make_fx":
+        played = make_fx(lambda x, y: metric(x, y))(x, y)
+    else:
+        played = torch.jit.trace(metric, (x, y), check_trace=False)
+    torch.testing.assert_close(played(other, reference), metric(other, reference), rtol=1e-5, atol=1e-6)

@@ -255,8 +255,9 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch, name, co
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", pickle.dumps({"a": 1}), GOOD[:100]])
 @pytest.mark.parametrize("name", ["broken.ckpt", "broken.pth"])
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
-    with pytest.raises(ValueError, match="cannot be read as weights"):
+    with pytest.raises(ValueError, match="cannot be read as weights") as refused:
         weights.load("alexnet", put(tmp_path / name, content))
+    assert "weights_only" not in str(refused.value)  # torch's advice is to read the file unsafely
 
 
 def test_arrays_of_another_framework_become_torchvisions_layout(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -14,11 +15,29 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from lookalike.cli import show
-from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, from_json
+from lookalike.lab.recipe import AS_PUBLISHED, TASKS, Autoencode, Recipe, Restore, Translate, from_json
 
-DEFAULTS: dict[str, Any] = {"autoencode": Autoencode(), "restore": Restore(), "translate": Translate()}
 FAILED_ROWS = 3
 SHOWN = ("psnr", "ssim", "ms_ssim", "l1", "l2", "ciede2000", "ciede2000_low", "luma_correlation", "lpips_alex")
+
+
+class _Unchecked:
+    """A recipe while its options are read: checked once all are, for tyro would lend an error names of its own."""
+
+    def __post_init__(self) -> None:
+        """Nothing yet; `main` makes the recipe itself."""
+
+
+class _AutoencodeOptions(_Unchecked, Autoencode):
+    __doc__ = Autoencode.__doc__
+
+
+class _RestoreOptions(_Unchecked, Restore):
+    __doc__ = Restore.__doc__
+
+
+class _TranslateOptions(_Unchecked, Translate):
+    __doc__ = Translate.__doc__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +65,21 @@ class _Experiment:
 class _Autoencode(_Experiment):
     """Train an autoencoder with each loss; by default on scikit-image's photographs, in minutes."""
 
-    what: OmitArgPrefixes[Autoencode] = field(default_factory=Autoencode)
+    what: OmitArgPrefixes[_AutoencodeOptions] = field(default_factory=_AutoencodeOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Restore(_Experiment):
     """Train a restoration network with each loss: half the resolution, noise and JPEG undone."""
 
-    what: OmitArgPrefixes[Restore] = field(default_factory=Restore)
+    what: OmitArgPrefixes[_RestoreOptions] = field(default_factory=_RestoreOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Translate(_Experiment):
     """Train CycleGAN with each loss on reconstructions; --as-published repeats the seeds' own set-up."""
 
-    what: OmitArgPrefixes[Translate] = field(default_factory=Translate)
+    what: OmitArgPrefixes[_TranslateOptions] = field(default_factory=_TranslateOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +151,16 @@ def main(arguments: Sequence[str]) -> int:
 
         show.as_line(f"{download.fetch(asked.name, asked.out)}")
         return 0
-    return _experiment(asked, asked.what)
+    return _experiment(asked, TASKS[asked.what.task](**_fields(asked.what)))
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    return {one.name: getattr(recipe, one.name) for one in dataclasses.fields(recipe)}
 
 
 def _defaults(arguments: Sequence[str]) -> dict[str, Any]:
     """Where the options start from: the task's own values, a stored recipe, or the seed's set-up."""
-    default = dict(DEFAULTS)
+    default: dict[str, Recipe] = {task: kind() for task, kind in TASKS.items()}
     for at, word in enumerate(arguments):
         flag, _, value = word.partition("=")
         if flag == "--recipe":
@@ -145,7 +168,8 @@ def _defaults(arguments: Sequence[str]) -> dict[str, Any]:
             default[stored.task] = stored
     if {"--as-published", "--as_published"} & set(arguments):
         default["translate"] = AS_PUBLISHED.but(as_published=False)  # the flag itself is still to be read
-    return default
+    unchecked = {"autoencode": _AutoencodeOptions, "restore": _RestoreOptions, "translate": _TranslateOptions}
+    return {task: unchecked[task](**_fields(recipe)) for task, recipe in default.items()}
 
 
 def _stored(file: Path) -> Recipe:
@@ -166,6 +190,8 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
         raise ValueError(
             f"--recipe: {asked.recipe} is of {stored.task}, not of {recipe.task}: lookalike lab {stored.task}"
         )
+    if asked.stop_at < 0:
+        raise ValueError(f"--stop-at: takes a step, or 0 for the end; got {asked.stop_at}")
     from lookalike.images import usable_device
     from lookalike.lab import bakeoff, trainer
 

@@ -26,6 +26,7 @@ from lookalike.lab.tasks.restore import RestoreTask
 from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
 from lookalike.metric import Metric
+from lookalike.presets import is_published
 
 TASKS: dict[str, type[Task[Any]]] = {
     "autoencode": AutoencodeTask,
@@ -141,6 +142,8 @@ def parsed(recipe: Recipe, report: Report) -> list[Candidate]:
             loss = loss_of(label)
         for warning in caught:
             report(f"{label}: {warning.message}")
+        if is_published(loss):
+            report(f"{label}: sees values from -1 to 1 and keeps its weights, as published; it is never calibrated")
         for metric in loss.metrics:
             if isinstance(metric, Metric) and metric.min_side > recipe.side:
                 raise ValueError(
@@ -158,12 +161,12 @@ _RESERVED = (runs.SAMPLES, runs.MAPS, DATA)
 def fair(candidates: list[Candidate], task: Task[Any], sets: Sets, report: Report) -> list[Candidate]:
     """Each loss scaled until it pulls as hard as L1; raw and used weights are reported.
 
-    The published losses, which are no metrics, keep their weights: they are what was published.
+    The published losses keep their weights: they are what was published.
     """
     start, target = (image.to(task.device) for image in task.beginning(sets))
     made = []
     for one in candidates:
-        if not all(isinstance(metric, Metric) for metric in one.loss.metrics):
+        if is_published(one.loss):
             made.append(one)
             continue
         loss = calibrated(one.loss.to(task.device), start, target)

@@ -60,9 +60,8 @@ def load(path: Path, task: Task[Any]) -> int:
     try:
         state = torch.load(path, map_location=task.device, weights_only=True)
     except Exception as error:  # whatever unpickling meets in a damaged file
-        raise ValueError(
-            f"{path}: cannot be read ({str(error).splitlines()[0]}); remove it to train from the beginning"
-        ) from None
+        said = str(error).split(". ")[0] or type(error).__name__  # after it torch advises to read the file unsafely
+        raise ValueError(f"{path}: cannot be read ({said}); remove it to train from the beginning") from None
     check_recipe(path, json.loads(state["recipe"]), task.recipe.as_json())
     memories = state["memories"]
     if any(memories) and len(memories) != processes.world():

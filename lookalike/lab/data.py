@@ -68,8 +68,8 @@ class Held:
 def train_and_held(recipe: Recipe, cache: Path, report: Report) -> tuple[Pictures, Held]:
     """The two sets of a task on one kind of image.
 
-    A folder with ``train`` and ``test`` is taken as it is divided; of any other, images chosen by a hash of their
-    names are held out. Without a folder: parts of scikit-image's photographs that train, and others that judge.
+    A folder with ``train`` and ``test`` is taken as it is divided; of any other, usable images chosen by a hash of
+    their names are held out. Without a folder: parts of scikit-image's photographs that train, others that judge.
 
     Args:
         recipe: names the folder, the crop and how many are held out.
@@ -84,11 +84,11 @@ def train_and_held(recipe: Recipe, cache: Path, report: Report) -> tuple[Picture
     else:
         folder = existing(Path(recipe.data))
         if (folder / "train").is_dir() and (folder / "test").is_dir():
-            train_files, held_files = files_in(folder / "train"), files_in(folder / "test")
+            train = decoded(files_in(folder / "train"), recipe, cache / "train", report)
+            held = decoded(files_in(folder / "test"), recipe, cache / "test", report)
         else:
-            train_files, held_files = divide(files_in(folder), recipe.held_out)
-        train = decoded(train_files, recipe, cache / "train", report)
-        held = decoded(held_files, recipe, cache / "test", report)
+            usable = _usable(files_in(folder), recipe, cache / "images", report)
+            train, held = (usable.pictures(places) for places in divide(usable.files, recipe.held_out))
     return train, held_crops(held, recipe.side, recipe.held_out)
 
 
@@ -121,8 +121,8 @@ def files_in(folder: Path) -> list[Path]:
     return found
 
 
-def divide(files: Sequence[Path], held_out: int) -> tuple[list[Path], list[Path]]:
-    """Files to train on and to judge on, chosen by a hash of the names: new files do not move old ones.
+def divide(files: Sequence[Path], held_out: int) -> tuple[list[int], list[int]]:
+    """Places of files to train on and to judge on, chosen by a hash of the names: new files do not move old ones.
 
     Raises:
         ValueError: for a single file.
@@ -134,12 +134,12 @@ def divide(files: Sequence[Path], held_out: int) -> tuple[list[Path], list[Path]
     """
     if len(files) < 2:
         raise ValueError(
-            f"{files[0]}: is the only image; one is needed to train and another to judge. Cut it in two, or lay "
-            "folders train and test"
+            f"{files[0]}: is the only image that can be used; one is needed to train and another to judge. Cut it "
+            "in two, or lay folders train and test"
         )
     count = min(held_out, max(1, int(HELD_SHARE * len(files))))
-    chosen = set(sorted(files, key=lambda path: hashlib.sha256(path.name.encode()).digest())[:count])
-    return [path for path in files if path not in chosen], [path for path in files if path in chosen]
+    by_hash = sorted(range(len(files)), key=lambda at: hashlib.sha256(files[at].name.encode()).digest())
+    return sorted(by_hash[count:]), sorted(by_hash[:count])
 
 
 def photographs() -> tuple[Pictures, Pictures]:
@@ -165,6 +165,36 @@ def decoded(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) 
     Raises:
         ValueError: when nothing is left.
     """
+    usable = _usable(files, recipe, cache, report)
+    return usable.pictures(range(len(usable.files)))
+
+
+@dataclass(frozen=True)
+class _Usable:
+    """The files of a folder that can be used, and where their pixels are: in one file, or in ``files`` alone."""
+
+    files: list[Path]
+    shapes: list[Sequence[int]]
+    pixel_file: Path | None
+    recipe: Recipe
+    report: Report
+
+    def pictures(self, places: Sequence[int]) -> Pictures:
+        """Those at some places; of no other is ever a pixel read."""
+        names = tuple(self.files[place].stem for place in places)
+        if self.pixel_file is None:
+            return Pictures(names, _from_files([self.files[place] for place in places], self.recipe, self.report))
+        pixels, parts = np.memmap(self.pixel_file, np.uint8, "r"), _places(self.shapes)
+
+        def read(at: int) -> Levels:
+            start, shape = parts[places[at]]
+            return pixels[start : start + int(np.prod(shape))].reshape(shape)
+
+        return Pictures(names, read)
+
+
+def _usable(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) -> _Usable:
+    """As `decoded`, before it is said which of them are wanted."""
     mark = _mark(files, recipe)
     index_file, pixel_file = cache.with_suffix(".json"), cache.with_suffix(".u8")
     index = runs.read_json(index_file) if index_file.exists() else {}
@@ -179,17 +209,9 @@ def decoded(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) 
         raise ValueError(
             f"{files[0].parent}: none of {len(files)} images can be used; the first: {index['left_out'][0][1]}"
         )
-    names = tuple(name for name, _ in index["images"])
-    places, used = _places([shape for _, shape in index["images"]]), [files[at] for at in index["used"]]
-    if not index["cached"]:
-        return Pictures(names, _from_files(used, recipe, report))
-    pixels = np.memmap(pixel_file, np.uint8, "r")
-
-    def read(at: int) -> Levels:
-        start, shape = places[at]
-        return pixels[start : start + int(np.prod(shape))].reshape(shape)
-
-    return Pictures(names, read)
+    shapes = [shape for _, shape in index["images"]]
+    kept_in = pixel_file if index["cached"] else None
+    return _Usable([files[at] for at in index["used"]], shapes, kept_in, recipe, report)
 
 
 def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callable[[int], Levels]:

@@ -194,11 +194,11 @@ def _baselines(task: Task[Any], sets: Sets) -> list[Row]:
 
 
 def columns_of(task: Task[Any], targets: dict[str, Tensor], features: str = kid.DEFAULT) -> list[Column]:
-    """Every metric that needs no learned weights, LPIPS and DISTS where theirs are here; for translations also what
-    is kept of the input, how near the colours are to the other side's, and KID to the other side's images.
+    """Every cheap metric, LPIPS and DISTS where their weights are here; for translations also what is kept of the
+    input, how near the colours are to the other side's, and KID to the other side's images.
     """
     paired = tuple(way.name for way in task.directions if way.paired)
-    names = registry.without_weights() + [
+    names = registry.cheap() + [
         name
         for name in ("lpips_alex", "lpips_vgg", "dists")
         if weights.present(registry.metric_class(name).facts.weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -79,6 +80,10 @@ class Recipe:
         for name in ("seeds", "steps", "batch_size", "side", "width", "held_out", "log_every", "save_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"recipe: {name} must be at least 1, got {getattr(self, name)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"recipe: {field.name} must be a finite number, got {value}")
         for name in ("constant", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1], got {getattr(self, name)}")
@@ -121,6 +126,11 @@ class Autoencode(Recipe):
 
     bottleneck: int = 16
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bottleneck < 1:
+            raise ValueError(f"recipe: bottleneck must be at least 1, got {self.bottleneck}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Restore(Recipe):
@@ -145,6 +155,8 @@ class Restore(Recipe):
         super().__post_init__()
         if not self.damage:
             raise ValueError("recipe: damage is empty; name at least one of half, noise and jpeg")
+        if self.noise < 0:
+            raise ValueError(f"recipe: noise must not be negative, got {self.noise}")
         if not 1 <= self.quality <= 95:
             raise ValueError(f"recipe: quality must be in 1 ... 95, got {self.quality}")
         if "half" in self.damage and self.side % 2:

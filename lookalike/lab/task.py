@@ -27,6 +27,7 @@ from lookalike.lab.data import (
     train_and_held,
 )  # fmt: skip
 from lookalike.lab.recipe import Recipe
+from lookalike.presets import is_published
 
 R = TypeVar("R", bound=Recipe)
 
@@ -173,6 +174,18 @@ def weighted(loss: Loss, prefix: str = "", factor: float = 1.0) -> dict[str, tup
     return {f"{prefix}{name}": (factor * loss.weights[name], value) for name, value in loss.terms.items()}
 
 
+def as_fed(loss: Loss, images: Tensor) -> Tensor:
+    """Images in [0, 1] as a loss is to see them: the published losses see [−1, 1], as their authors fed them.
+
+    Example:
+        >>> from lookalike.losses import loss
+        >>> half = torch.tensor([0.25])
+        >>> as_fed(loss("l1"), half).item(), as_fed(loss("seed/l1@published"), half).item()
+        (0.25, -0.5)
+    """
+    return images * 2 - 1 if is_published(loss) else images
+
+
 class Paired(Task[R]):
     """One network, an input and a target: the loss of its output is lowered."""
 
@@ -211,7 +224,8 @@ class Paired(Task[R]):
         inputs, targets = batch
         with self.computing():
             outputs = self.networks["network"](inputs)
-        yield Phase("network", loss(outputs.float(), targets), weighted(loss))
+        value = loss(as_fed(loss, outputs.float()), as_fed(loss, targets))
+        yield Phase("network", value, weighted(loss))
 
     def held(self, sets: Sets, direction: Direction) -> tuple[Tensor, Tensor]:
         """Held-out images, damaged always alike."""

@@ -29,6 +29,7 @@ from lookalike.ops import contextual as op
 from lookalike.ops import window
 from lookalike.ops.contextual import Distance
 from lookalike.ops.features import IMAGENET_MEAN, IMAGENET_STD, Features
+from lookalike.options import real, whole
 from lookalike.signature import number
 
 Sampling = Literal["all", "paired"]
@@ -177,19 +178,16 @@ class Contextual(Metric):
         for name, value, choices in (("distance", distance, Distance), ("sampling", sampling, Sampling)):
             if value not in get_args(choices):
                 raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
-        if not 0 < bandwidth < math.inf:
-            raise ValueError(f"{who}: bandwidth must be positive, got {bandwidth!r}")
-        if not 0 <= spatial_weight < math.inf:
-            raise ValueError(f"{who}: spatial_weight must be at least 0, got {spatial_weight!r}")
-        if positions < 1 or patch < 1 or patch % 2 == 0 or stride < 1 or stride > patch:
-            raise ValueError(
-                f"{who}: needs positions of at least 1, an odd patch, and a stride from 1 to it; "
-                f"got {positions}, {patch} and {stride}"
-            )
+        bandwidth = real(who, "bandwidth", bandwidth, above=0)
+        spatial_weight = real(who, "spatial_weight", spatial_weight, least=0)
+        positions, seed = whole(who, "positions", positions), whole(who, "seed", seed, least=0)
+        patch, stride = whole(who, "patch", patch, odd=True), whole(who, "stride", stride)
+        if stride > patch:
+            raise ValueError(f"{who}: a stride of {stride} leaves pixels between patches of {patch} unseen")
         if features is None and self.data_range != 1:
             raise ValueError(f"{who}: feature maps are taken as they are; leave data_range at 1")
         self.distance: Distance = distance
-        self.bandwidth, self.spatial_weight = float(bandwidth), float(spatial_weight)
+        self.bandwidth, self.spatial_weight = bandwidth, spatial_weight
         self.sampling: Sampling = sampling
         self.positions, self.seed = positions, seed
         self.patch, self.stride, self.normalise = patch, stride, normalise

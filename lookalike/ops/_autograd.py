@@ -46,3 +46,18 @@ def transformed() -> bool:
         return False
     transforms = torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]
     return transforms or torch.autograd.forward_ad._current_level >= 0
+
+
+def recorded() -> bool:
+    """Whether somebody writes down the operators called – torch.jit.trace, make_fx, fake tensors – and would miss
+    what a kernel does behind their back. Not in compiled graphs, whose kernels are operators.
+
+    Example:
+        >>> from torch.fx.experimental.proxy_tensor import make_fx
+        >>> recorded(), float(make_fx(lambda x: x + recorded())(torch.zeros(1))(torch.zeros(1)))
+        (False, 1.0)
+    """
+    if torch.compiler.is_compiling():
+        return False
+    modes = torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportAttributeAccessIssue]
+    return modes > 0 or torch._C._is_tracing()  # pyright: ignore[reportAttributeAccessIssue]

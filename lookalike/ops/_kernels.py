@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from lookalike.options import choice
+
+KERNELS = ("cpu", "gpu")
 _allowed: frozenset[str] | None = None  # None: every kernel; else these names alone
 
 
@@ -67,12 +70,20 @@ class Op:
 def use_kernels(*names: str) -> Iterator[None]:
     """Allow only these kernels inside the block; ``use_kernels()`` is the reference alone. Process-wide.
 
+    Args:
+        names: ``"cpu"``, ``"gpu"``.
+
+    Raises:
+        ValueError: for another name.
+
     Example:
         >>> with use_kernels():
         ...     Op(abs, Kernel("cpu", abs, lambda value: [], 0.0)).explain(-2)
         'cpu: switched off by use_kernels\\nreference: runs'
     """
     global _allowed
+    for name in names:
+        choice("use_kernels", "a kernel", name, KERNELS)
     before = _allowed
     _allowed = frozenset(names)
     try:

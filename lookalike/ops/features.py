@@ -316,6 +316,11 @@ class Features(nn.Module):
             buffer.copy_(state[name])
 
     def _adopt(self, module: nn.Module) -> None:
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"features: a network is a name, such as vgg16, or an nn.Module with named layers; "
+                f"got {type(module).__name__}"
+            )
         names = [name for name, _ in module.named_modules() if name]
         for layer in self.layers:
             if layer not in names:

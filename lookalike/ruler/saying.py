@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
@@ -30,9 +31,11 @@ def printed(text: str) -> tuple[float, float]:
         number = Decimal(text.strip())
     except InvalidOperation:
         raise ValueError(f"ruler: --is takes a number as it was printed, such as 0.7719; got {text!r}") from None
-    if not number.is_finite():
-        raise ValueError(f"ruler: --is takes a finite number, such as 0.7719; got {text!r}")
-    return float(number), float(Decimal((0, (5,), int(number.as_tuple().exponent) - 1)))
+    if number.is_finite():
+        half = float(Decimal((0, (5,), int(number.as_tuple().exponent) - 1)))
+        if math.isfinite(float(number)) and math.isfinite(half):  # 1e999 is finite as a decimal alone
+            return float(number), half
+    raise ValueError(f"ruler: --is takes a finite number, such as 0.7719; got {text!r}")
 
 
 def giving(readings: Sequence[Reading], text: str) -> list[Reading]:

@@ -74,6 +74,9 @@ def measure(
     x, y = images.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     one = [metrics] if isinstance(metrics, str | Metric) else metrics
     asked = registry.cheap() if one is None else one
+    for entry in asked:
+        if not isinstance(entry, str | Metric):
+            raise TypeError(f"measure: metrics are names or made with get; got {type(entry).__name__}")
     check_convention(convention, asked)
     return [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
 

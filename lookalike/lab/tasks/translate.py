@@ -24,7 +24,7 @@ from lookalike.lab.data import Held, Pictures, Report, as_tensor, crops, folder_
 from lookalike.lab.networks import Discriminator, Generator
 from lookalike.lab.recipe import Translate
 from lookalike.lab.task import Direction, Phase, Sets, Task, weighted
-from lookalike.metric import Metric
+from lookalike.presets import is_published
 
 SIDES = ("a", "b")
 
@@ -75,9 +75,8 @@ class Pool:
 
 
 def seen(loss: Loss, images: Tensor) -> Tensor:
-    """Images as a loss gets them: in [0, 1]; the published losses, which are no metrics, take [-1, 1] as it is."""
-    raw = not all(isinstance(metric, Metric) for metric in loss.metrics)
-    return images.float() if raw else (images.float() + 1) / 2
+    """Images as a loss gets them: in [0, 1]; the published losses take [-1, 1] as it is."""
+    return images.float() if is_published(loss) else (images.float() + 1) / 2
 
 
 class TranslateTask(Task[Translate]):

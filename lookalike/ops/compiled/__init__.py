@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.ops._autograd import recorded, transformed
 
 try:
     import lookalike.ops.compiled._cpu as _cpu  # pyright: ignore[reportMissingImports]
@@ -43,6 +43,8 @@ def refusals(x: Tensor, y: Tensor) -> list[str]:
         reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
     if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
+    if recorded():
+        reasons.append("calls are recorded, by torch.jit.trace or a dispatch mode")
     return reasons
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.ops._autograd import recorded, transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.compiled import PLAIN
 from lookalike.ops.ssim import reference
@@ -74,6 +74,8 @@ def _refuses(
         reasons.append("a mask")
     if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
+    if recorded():
+        reasons.append("calls are recorded, by torch.jit.trace or a dispatch mode")
     return reasons
 
 
