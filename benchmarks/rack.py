@@ -67,7 +67,7 @@ ROWS = (
     Row("vsi", ("piq:vsi", "piqa:VSI", "frame_analytics.vsi:vsi"), channels=3),
     Row("fsim", ("piq:fsim", "frame_analytics.fsim:fsim"), extra=(("chromatic", False),)),
     Row("fsim", ("piq:fsim", "piqa:FSIM", "frame_analytics.fsim:fsimc"), channels=3),
-    Row("vif", ("pyiqa.archs.vif_arch:VIF",)),
+    Row("vif", ("pyiqa.archs.vif_arch:VIF",), channels=3),
     Row("vif", ("piq:vif_p", "frame_analytics.vifp:vifp"), options=(("domain", "pixel"),)),
     Row("mad", ("pyiqa.archs.mad_arch:MAD",)),
     Row("uqi", ("torchmetrics.functional.image:universal_image_quality_index",)),
