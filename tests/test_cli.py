@@ -1,5 +1,6 @@
 """The commands, as a shell runs them: what they print, their exit codes, and never a traceback."""
 
+import gc
 import json
 import os
 import signal
@@ -462,3 +463,22 @@ def test_study_refuses_what_it_cannot_read(tmp_path: Path, capsys: pytest.Captur
     assert refused("study", missing, "--out", tmp_path / "out", capsys=capsys) == f"{missing}: no such file"
     assert "cannot be used here" in refused("study", "--device", "warp", capsys=capsys)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wish", [None, "ACTIVE"])
+def test_threads_wait_without_spinning_unless_told_otherwise(
+    wish: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", wish or "")
+    if wish is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["--version"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == (wish or "PASSIVE")
+
+
+def test_garbage_is_collected_again_after_a_pair(pair: tuple[Path, Path]) -> None:
+    assert gc.isenabled()
+    assert main(["score", *map(str, pair), "-m", "l1"]) == 0
+    assert gc.isenabled()
+    assert main(["score", str(pair[0]), "nowhere.png", "-m", "l1"]) == 2
+    assert gc.isenabled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,16 +115,29 @@ def _refuse(what: str, **given: Any) -> None:
         raise ValueError(f"score: {', '.join(unused)} is not for {what}")
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave the search for garbage: importing torch makes a hundred thousand objects, and hardly any garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _pair(
     reference: Path, judged: Path, metrics: tuple[str, ...], map: Path | None, json: bool, **options: Any
 ) -> int:
-    from lookalike import registry
-    from lookalike.scoring.maps import write_map
-    from lookalike.scoring.pair import measure
-
     if map is not None and len(metrics) > 1:
         raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
-    found = measure(judged, reference, metrics or None, **options)
+    with _uncollected():
+        from lookalike import registry
+        from lookalike.scoring.maps import write_map
+        from lookalike.scoring.pair import measure
+
+        found = measure(judged, reference, metrics or None, **options)
     drawn = None
     if map is not None:
         drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", **options)
