@@ -465,15 +465,24 @@ def test_study_refuses_what_it_cannot_read(tmp_path: Path, capsys: pytest.Captur
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("wish", [None, "ACTIVE"])
-def test_threads_wait_without_spinning_unless_told_otherwise(
-    wish: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
+    ],
+    ids=str,
+)
+def test_threads_hardly_spin_unless_told_otherwise(
+    wish: dict[str, str], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", wish or "")
-    if wish is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, wish.get(name, ""))
+        if name not in wish:
+            monkeypatch.delenv(name)
     assert main(["--version"]) == 0
-    assert os.environ["OMP_WAIT_POLICY"] == (wish or "PASSIVE")
+    assert os.environ.get("GOMP_SPINCOUNT") == found
 
 
 def test_garbage_is_collected_again_after_a_pair(pair: tuple[Path, Path]) -> None:

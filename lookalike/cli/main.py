@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     # Read when torch is loaded. Its threads wait for one another by spinning, and where other programs want the
     # processors too, one that spins keeps away the one it waits for: a pair of images took 37 s instead of 4 s.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         code = _run(arguments)
         sys.stdout.flush()
