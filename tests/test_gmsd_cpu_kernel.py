@@ -6,11 +6,11 @@ import concurrent.futures
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from kernel_pairs import images
 from torch import Tensor
 
 from lookalike.metrics.gmsd import gmsd, ms_gmsd
@@ -28,36 +28,6 @@ SHAPES = [
     (1, 1, 3, 3), (1, 1, 3, 8), (1, 1, 5, 4), (2, 1, 16, 16), (2, 3, 37, 53), (1, 2, 64, 64), (1, 1, 101, 17),
     (1, 1, 33, 130), (1, 1, 67, 1101),
 ]  # fmt: skip
-
-
-@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = compiled.cpu.instruction_set()
-    compiled.cpu.use_instruction_set(request.param)
-    yield request.param
-    compiled.cpu.use_instruction_set(before)
-
-
-@pytest.fixture(params=[2, 5])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def nan_in_fresh_memory() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)  # torch.empty then is full of NaN
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-def images(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(shape, generator=generator)
-    return x, (x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1)
 
 
 def error(x: Tensor, y: Tensor, options: dict[str, Any]) -> float:

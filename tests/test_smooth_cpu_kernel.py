@@ -6,7 +6,6 @@ import concurrent.futures
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,30 +26,6 @@ SHAPES = [
     (1, 1, 16, 16), (2, 3, 37, 53), (1, 1, 64, 64), (1, 2, 101, 17), (1, 1, 66, 130), (1, 1, 5, 512),
     (1, 1, 5, 513), (1, 2, 9, 515), (1, 1, 65, 1101), (0, 3, 16, 16), (2, 0, 16, 16),
 ]  # fmt: skip
-
-
-@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = compiled.cpu.instruction_set()
-    compiled.cpu.use_instruction_set(request.param)
-    yield request.param
-    compiled.cpu.use_instruction_set(before)
-
-
-@pytest.fixture(params=[2, 5])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def nan_in_fresh_memory() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)  # torch.empty then is full of NaN
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def images(*shape: int, seed: int = 0) -> Tensor:

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
+from kernel_pairs import images
 from torch import Tensor
 
 from lookalike.ops import compiled
@@ -36,36 +36,6 @@ means = Op(reference.means, cpu.means_kernel)
 maps = Op(reference.maps, cpu.maps_kernel)
 pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
 l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
-
-
-@pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = compiled.cpu.instruction_set()
-    compiled.cpu.use_instruction_set(request.param)
-    yield request.param
-    compiled.cpu.use_instruction_set(before)
-
-
-@pytest.fixture(params=[1, 2, 5])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def nan_in_fresh_memory() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)  # torch.empty then is full of NaN
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-def images(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(shape, generator=generator)
-    return x, (x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1)
 
 
 def wide(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from kernel_pairs import images
 from torch import Tensor
 
 from lookalike.ops import ssim
@@ -33,19 +33,6 @@ means = Op(reference.means, gpu_calls.means_kernel)
 maps = Op(reference.maps, gpu_calls.maps_kernel)
 pyramid = Op(reference.pyramid, gpu_calls.pyramid_kernel)
 l1_ssim = Op(l1.l1_ssim, gpu_calls.l1_ssim_kernel)
-
-
-@pytest.fixture
-def nan_in_fresh_memory() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)  # torch.empty then is full of NaN
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-def images(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.rand(shape, generator=generator)
-    return x, (x + 0.1 * torch.randn(shape, generator=generator)).clamp(0, 1)
 
 
 def with_gradients(
