@@ -61,3 +61,13 @@ def recorded() -> bool:
         return False
     modes = torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportAttributeAccessIssue]
     return modes > 0 or torch._C._is_tracing()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def differentiated(*tensors: torch.Tensor) -> bool:
+    """Whether autograd is to know of a call with these tensors.
+
+    Example:
+        >>> differentiated(torch.ones(1)), differentiated(torch.ones(1), torch.ones(1, requires_grad=True))
+        (False, True)
+    """
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

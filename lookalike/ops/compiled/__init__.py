@@ -6,6 +6,7 @@ It holds each kernel once per instruction set and takes the fastest that this ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ else:
     absence = ""
 
 PLAIN = (Tensor, torch.nn.Parameter)
+MOST_TAPS = 33
 
 
 def refusals(x: Tensor, y: Tensor) -> list[str]:
@@ -46,6 +48,18 @@ def refusals(x: Tensor, y: Tensor) -> list[str]:
     if recorded():
         reasons.append("calls are recorded, by torch.jit.trace or a dispatch mode")
     return reasons
+
+
+def taps_refusals(taps: Sequence[float]) -> list[str]:
+    """Why no kernel can take a window; empty where one could.
+
+    Example:
+        >>> taps_refusals((0.25, 0.5, 0.25)), taps_refusals((0.5, 0.5))
+        ([], ['a window of 2 taps; odd, symmetric ones of up to 33 are compiled'])
+    """
+    if len(taps) % 2 and len(taps) <= MOST_TAPS and tuple(taps) == tuple(taps[::-1]):
+        return []
+    return [f"a window of {len(taps)} taps; odd, symmetric ones of up to {MOST_TAPS} are compiled"]
 
 
 def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:

@@ -4,13 +4,10 @@
 #include "threads.hpp"
 
 namespace lookalike {
-namespace {
 
 ptrdiff_t offset_of(int plane, int channels, const Strides& strides) {
   return plane / channels * std::get<0>(strides) + plane % channels * std::get<1>(strides);
 }
-
-}  // namespace
 
 Images plane_of(const Images& images, int plane) {
   const auto [n, c, height, width] = images.shape;

@@ -19,6 +19,9 @@ T* at(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
+// From the first plane of a batch to another, in elements.
+ptrdiff_t offset_of(int plane, int channels, const Strides&);
+
 // Two batches of images of one shape.
 struct Images {
   Shape shape;

@@ -23,7 +23,7 @@ struct Comparison {
 Halving halving_of(int height, int width) { return {height, width, (height + 1) / 2, (width + 1) / 2, 0, 0, true}; }
 
 GradientPair gradient_pair(const Images& plane, const Comparison& how) {
-  return {reinterpret_cast<const float*>(plane.x), reinterpret_cast<const float*>(plane.y),
+  return {at<float>(plane.x), at<float>(plane.y),
           std::get<2>(plane.x_strides), std::get<2>(plane.y_strides),
           std::get<2>(plane.shape), std::get<3>(plane.shape), how.masking, how.constant};
 }
@@ -99,7 +99,7 @@ void gradient_deviation(const Images& images, const std::vector<double>& weights
   const auto [n, c, height, width] = images.shape;
   const int planes = n * c;
   const Comparison how{weights, masking, constant, correction};
-  float* to = reinterpret_cast<float*>(deviations);
+  float* to = at<float>(deviations);
   if (planes < 2 * threads) return climb(images, how, threads, to);
   // Many planes: each thread takes one up all scales at once, while it is in the cache.
   run_tasks(planes, threads_worth(double(planes) * height * width, threads),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lookalike.ops import compiled
+from lookalike.ops._autograd import differentiated
 from lookalike.ops._kernels import Kernel
 
 
@@ -24,7 +25,7 @@ def _refuses(
         reasons.append("images without pixels")
     if not constant >= 1e-12:
         reasons.append("a constant of zero")
-    if torch.is_grad_enabled() and (x.requires_grad or y.requires_grad):
+    if differentiated(x, y):
         reasons.append("a gradient is wanted")
     if torch.compiler.is_compiling():
         reasons.append("a graph is compiled")

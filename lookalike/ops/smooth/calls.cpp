@@ -15,12 +15,11 @@ constexpr int RowsPerBlock = 64;
 void add_planes(const SmoothedBatch& batch, const Smoothing& window, std::vector<Smoothing>& planes) {
   const auto& [shape, from, strides, to] = batch;
   const auto [n, c, height, width] = shape;
-  const auto [from_batch, from_channel, from_row] = strides;
   for (int plane = 0; plane < n * c; plane++) {
     Smoothing job = window;
-    job.from = reinterpret_cast<const float*>(from) + plane / c * from_batch + plane % c * from_channel;
-    job.from_row = from_row;
-    job.to = reinterpret_cast<float*>(to) + plane * ptrdiff_t(height) * width;
+    job.from = at<float>(from) + offset_of(plane, c, strides);
+    job.from_row = std::get<2>(strides);
+    job.to = at<float>(to) + plane * ptrdiff_t(height) * width;
     job.height = height;
     job.width = width;
     planes.push_back(job);

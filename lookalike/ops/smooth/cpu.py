@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from lookalike.ops import compiled
+from lookalike.ops._autograd import differentiated
 from lookalike.ops._kernels import Kernel
-
-_MOST_TAPS = 33
 
 
 def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
@@ -22,10 +21,8 @@ def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
     reasons += [f"{part.dtype}; float32 is compiled" for part in parts if part.dtype != torch.float32]
     if not parts or any((len(part), part.shape[2:]) != (len(parts[0]), parts[0].shape[2:]) for part in parts):
         reasons.append("batches of several sizes, or none")
-    if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or taps != taps[::-1]:
-        reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
-    wanted = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
-    if wanted and not torch.compiler.is_compiling():
+    reasons += compiled.taps_refusals(taps)
+    if differentiated(*parts) and not torch.compiler.is_compiling():
         reasons.append("a gradient is wanted of the values themselves")
     return list(dict.fromkeys(reasons))
 

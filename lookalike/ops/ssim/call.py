@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lookalike.ops.compiled import taps_refusals
 from lookalike.ops.ssim import l1
 
-_MOST_TAPS = 33
 _BORDERS = ("valid", "reflect", "symmetric", "zero")
 
 
@@ -43,9 +43,7 @@ def window_refusals(x: Tensor, taps: Sequence[float], border: str, c1: float, c2
         >>> window_refusals(torch.ones(1, 1, 4, 9), (0.25, 0.5, 0.25), "wrap", 1e-4, 9e-4)
         ["the border 'wrap'"]
     """
-    reasons = []
-    if len(taps) % 2 == 0 or len(taps) > _MOST_TAPS or tuple(taps) != tuple(taps[::-1]):
-        reasons.append(f"a window of {len(taps)} taps; odd, symmetric ones of up to {_MOST_TAPS} are compiled")
+    reasons = taps_refusals(taps)
     if not (c1 >= 1e-12 and c2 >= 1e-12):
         reasons.append("constants of zero")
     if border not in _BORDERS:
@@ -64,11 +62,6 @@ def map_shape(x: Tensor, setting: Setting) -> tuple[int, ...]:
     """The shape of a map."""
     lost = len(setting.taps) - 1 if setting.border == "valid" else 0
     return (*x.shape[:2], x.shape[2] - lost, x.shape[3] - lost)
-
-
-def differentiated(x: Tensor, y: Tensor) -> bool:
-    """Whether autograd is to know of a call."""
-    return torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
 
 
 def through_reference(

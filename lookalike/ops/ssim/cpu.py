@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from lookalike.ops import compiled
+from lookalike.ops._autograd import differentiated
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.ssim import reference
 from lookalike.ops.ssim.call import (
     Mixture,
     Setting,
-    differentiated,
     least_side,
     map_shape,
     operator,

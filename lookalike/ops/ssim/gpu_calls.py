@@ -16,14 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import recorded, transformed
+from lookalike.ops._autograd import differentiated, recorded, transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.compiled import PLAIN
 from lookalike.ops.ssim import reference
 from lookalike.ops.ssim.call import (
     Mixture,
     Setting,
-    differentiated,
     map_shape,
     operator,
     through_reference,
