@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lookalike import distortions, loss, measure, runs
-from lookalike.images import SAMPLES, sample
 from lookalike.lab import bakeoff
 from lookalike.lab.data import as_levels, as_tensor
 from lookalike.lab.judge import as_markdown, judge
 from lookalike.lab.recipe import PUBLISHED, Translate
+from lookalike.samples import SAMPLES, sample
 
 PAGE = Path(__file__).with_name("seeds-revisited.md")
 SIX = PUBLISHED[:6]  # those that the write-up shows

@@ -21,10 +21,11 @@ from lookalike import presets, registry
 from lookalike.algebra import Loss as Loss
 from lookalike.algebra import as_loss as as_loss
 from lookalike.algebra import combine
+from lookalike.batches import Check
 from lookalike.conventions import CONVENTIONS
-from lookalike.images import Check, DataRange
 from lookalike.metric import Metric, Prepared
 from lookalike.options import meant, real
+from lookalike.ranges import DataRange
 
 
 def loss(

@@ -1,6 +1,6 @@
 """Metric and Facts: what every metric promises, and the one way a pair walks through it.
 
-``Metric.forward`` checks the pair once (`images.pair`), turns autocast off, scores in float32 (float64 stays
+``Metric.forward`` checks the pair once (`batches.pair`), turns autocast off, scores in float32 (float64 stays
 float64) and reduces. A metric adds a pure function, a class with ``facts`` and ``score``, and nothing else.
 """
 
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from lookalike import images, signature
-from lookalike.images import Check, DataRange
+from lookalike import batches, ranges, signature
+from lookalike.batches import Check
 from lookalike.options import choice
+from lookalike.ranges import DataRange
 
 if TYPE_CHECKING:
     from lookalike.algebra import Loss
@@ -132,7 +133,7 @@ class Metric(nn.Module):
     ) -> None:
         super().__init__()
         who = self.facts.name
-        images.bounds(data_range, who)
+        ranges.bounds(data_range, who)
         for name, value, choices in (("reduction", reduction, Reduction), ("check", check, Check)):
             choice(who, name, value, get_args(choices))
         self.data_range: DataRange = data_range
@@ -164,7 +165,7 @@ class Metric(nn.Module):
             y: references ``(n, c, h, w)`` in ``data_range``; they get no gradient.
 
         Raises:
-            TypeError, ValueError: as `images.pair` says.
+            TypeError, ValueError: as `batches.pair` says.
 
         Example:
             >>> from lookalike.metrics.pixel import L1
@@ -186,14 +187,14 @@ class Metric(nn.Module):
             ``(n,)``, or a scalar when a reduction was asked for.
 
         Raises:
-            TypeError, ValueError: as `images.pair` says.
+            TypeError, ValueError: as `batches.pair` says.
         """
         x, reference = self._enter(x, y)
         with full_precision(x):
             if mask is None:
                 scores = self.score(x, reference)
             else:
-                scores = self.score_masked(x, reference, images.mask_for(x, mask, self.facts.name))
+                scores = self.score_masked(x, reference, batches.mask_for(x, mask, self.facts.name))
         return reduce(scores, self.reduction)
 
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ class Metric(nn.Module):
         if isinstance(y, Prepared):
             x, reference = self._enter(x, y.y)
             return x, reference if y.kept is None else y
-        return images.pair(
+        return batches.pair(
             x,
             y,
             who=self.facts.name,

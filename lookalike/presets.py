@@ -21,7 +21,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from lookalike import images
+from lookalike import batches
 from lookalike.algebra import Loss
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
@@ -92,7 +92,7 @@ class Published(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """The value of a pair of batches."""
         part = PARTS[self.name]
-        x, y = images.pair(x, y, who=f"published {self.name}", check="shapes", min_side=part.min_side)
+        x, y = batches.pair(x, y, who=f"published {self.name}", check="shapes", min_side=part.min_side)
         with torch.autocast(x.device.type, enabled=False):
             return part.of(x, y)
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from lookalike import __version__, images, registry, signature
+from lookalike import __version__, files, registry, signature
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.metric import PROMISES
@@ -241,11 +241,11 @@ def test_score_writes_a_map(pair: tuple[Path, Path], tmp_path: Path, capsys: pyt
     target = tmp_path / "map [1].png"
     assert main(["score", *map(str, pair), "--map", str(target)]) == 0
     assert f"{target}: ssim map, 190x190 px, red -1, black 0, white 1" in capsys.readouterr().out
-    assert images.load(target).shape == (190, 190, 3)
+    assert files.load(target).shape == (190, 190, 3)
     found = printed_json(capsys, "score", *pair, "-m", "l1", "--map", target)
     assert found["map"]["file"] == str(target)
     assert (found["map"]["low"], found["map"]["high"]) == (0, 1)
-    assert images.load(target).shape == (200, 200)
+    assert files.load(target).shape == (200, 200)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map [1].png"]
     several = refused("score", *pair, "-m", "l1", "ssim", "--map", target, capsys=capsys)
     assert "--map draws one metric" in several

@@ -10,7 +10,7 @@ import torch
 from learned import needs, untrained
 from torchvision_schemas import register_torchvision_schemas
 
-from lookalike import images, weights
+from lookalike import batches, samples, weights
 from lookalike.metrics.dists import DISTS
 from lookalike.ops.features import random_state
 
@@ -75,7 +75,7 @@ def test_values_and_gradients_equal_the_authors_package_on_any_weights(metric, f
 def test_it_equals_the_authors_package_on_the_real_weights(monkeypatch):
     network, heads = (dict(weights.load(part).state) for part in ("vgg16", "dists-weights"))
     peer = authors(monkeypatch, network, heads)
-    y = images.sample("astronaut", 128)
+    y = samples.sample("astronaut", 128)
     x = (y + 0.1 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     with torch.no_grad():
         torch.testing.assert_close(DISTS()(x, y), peer(x, y).view(1), rtol=0, atol=1e-6)
@@ -89,7 +89,7 @@ def test_the_authors_values():
     pairs = sk_pairs()
     with torch.no_grad():
         for key in ("sk/chelsea_box5", "sk/coffee_swap", "sk/chelsea_plus16", "sk/chelsea_roll2"):
-            reference, judged = (images.as_batch(image)[0] for image in pairs[key])
+            reference, judged = (batches.as_batch(image)[0] for image in pairs[key])
             assert float(real(judged, reference)) == pytest.approx(GOLDEN[key]["dists"], abs=2e-6), key
 
 

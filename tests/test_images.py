@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike import images
-from lookalike.images import UnreadableImage, as_batch, load, load_pair, pair
+from lookalike import batches, files, ranges, samples
+from lookalike.batches import as_batch, load_pair, pair
+from lookalike.files import UnreadableImage, load
 from lookalike.scoring import pairs
 
 
@@ -204,13 +205,13 @@ def test_devices_must_agree() -> None:
 def test_a_grey_image_for_a_metric_of_colour_is_told_how_to_become_one() -> None:
     grey = torch.zeros(1, 1, 8, 8)
     with pytest.raises(ValueError, match=r"needs 3 channel.s., got 1 .*a grey image becomes RGB by x.expand"):
-        images.pair(grey, grey, who="test", channels=(3,))
+        batches.pair(grey, grey, who="test", channels=(3,))
 
 
 def test_sparse_tensors_are_told_how_to_become_dense() -> None:
     image = torch.zeros(1, 1, 8, 8)
     with pytest.raises(TypeError, match=r"y is torch.sparse_coo; call y.to_dense.. first"):
-        images.pair(image, image.to_sparse(), who="test")
+        batches.pair(image, image.to_sparse(), who="test")
 
 
 def test_channels_and_sizes_are_checked() -> None:
@@ -223,7 +224,7 @@ def test_channels_and_sizes_are_checked() -> None:
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "255", (1, 0), (0, 1, 2), None, [0, 1]])
 def test_ranges_without_width_are_refused(bad: object) -> None:
     with pytest.raises(ValueError, match="data_range must"):
-        images.bounds(bad)  # type: ignore[arg-type]
+        ranges.bounds(bad)  # type: ignore[arg-type]
 
 
 def test_gradients_pass_the_door() -> None:
@@ -237,11 +238,11 @@ def test_gradients_pass_the_door() -> None:
 def test_a_mask_that_does_not_fit_is_refused() -> None:
     x = batch(2, 3, 8, 8)
     with pytest.raises(TypeError, match="mask must be a torch tensor"):
-        images.mask_for(x, np.ones((8, 8)), "ssim")  # type: ignore[arg-type]
+        batches.mask_for(x, np.ones((8, 8)), "ssim")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"mask must have shape \(2, 3, 8, 8\) or \(2, 1, 8, 8\)"):
-        images.mask_for(x, torch.ones(2, 2, 8, 8), "ssim")
+        batches.mask_for(x, torch.ones(2, 2, 8, 8), "ssim")
     with pytest.raises(ValueError, match="move it"):
-        images.mask_for(x, torch.ones(2, 1, 8, 8, device="meta"), "ssim")
+        batches.mask_for(x, torch.ones(2, 1, 8, 8, device="meta"), "ssim")
 
 
 # Any kind of image
@@ -321,12 +322,12 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(name: str) -> None:
 
 
 def test_the_sample_photographs_are_there() -> None:
-    assert images.sample("camera", 64).shape == (1, 1, 64, 64)
-    assert images.sample("coffee").shape == (1, 3, 400, 600)
+    assert samples.sample("camera", 64).shape == (1, 1, 64, 64)
+    assert samples.sample("coffee").shape == (1, 3, 400, 600)
     with pytest.raises(ValueError, match="no photograph 'lenna'"):
-        images.sample("lenna")
+        samples.sample("lenna")
     with pytest.raises(ValueError, match="smaller than 999 px"):
-        images.sample("camera", 999)
+        samples.sample("camera", 999)
 
 
 # Files that are read
@@ -670,7 +671,7 @@ def test_the_limit_is_ours_where_pillow_is_told_to_have_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    monkeypatch.setattr(images, "MAX_PIXELS", 700)
+    monkeypatch.setattr(files, "MAX_PIXELS", 700)
     assert refusal(saved(tmp_path / "a.png", picture())) == "31x24 is more than 700 pixels; refused"
     assert refusal(saved16(tmp_path / "b.png", deep(3))) == "31x24 is more than 700 pixels; refused"
 

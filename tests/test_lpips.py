@@ -11,7 +11,7 @@ from learned import SHARED, needs, untrained
 from PIL import Image
 from torchvision_schemas import register_torchvision_schemas
 
-from lookalike import images, losses, registry, weights
+from lookalike import batches, losses, registry, samples, weights
 from lookalike.metric import Prepared
 from lookalike.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSSqueeze
 from lookalike.ops.features import random_state
@@ -68,7 +68,7 @@ def authors(kind: str, network: dict, heads: dict):
 
 
 def as_batch(image: np.ndarray) -> torch.Tensor:
-    return images.as_batch(image)[0]
+    return batches.as_batch(image)[0]
 
 
 @pytest.mark.peers
@@ -100,7 +100,7 @@ def test_values_maps_and_gradients_equal_the_authors_package_on_any_weights(kind
 def test_it_equals_the_authors_package_on_the_real_weights():
     state = weights.load("alexnet").state
     peer = authors("alex", dict(state), dict(weights.load("lpips-alex-heads").state))
-    y = images.sample("astronaut", 128)
+    y = samples.sample("astronaut", 128)
     x = (y + 0.1 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     with torch.no_grad():
         torch.testing.assert_close(LPIPSAlex()(x, y), peer(x, y, normalize=True).flatten(), rtol=0, atol=1e-6)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from lookalike import images, registry
+from lookalike import files, registry
 from lookalike.scoring import maps
 from lookalike.scoring.pair import Measurement, measure
 
@@ -187,8 +187,8 @@ def test_volumes_are_measured_by_those_that_take_them() -> None:
 def test_a_pair_is_scored_without_the_compiler() -> None:
     """Torch loads it on the first call of an operator made in Python, and takes longer than for itself."""
     code = (
-        "import sys, torch; before = 'torch._dynamo' in sys.modules; from lookalike import images;"
-        "from lookalike.scoring.pair import measure; x = images.sample('astronaut', 64); measure(x, x);"
+        "import sys, torch; before = 'torch._dynamo' in sys.modules; from lookalike import files, samples;"
+        "from lookalike.scoring.pair import measure; x = samples.sample('astronaut', 64); measure(x, x);"
         "sys.exit('torch._dynamo' in sys.modules and not before)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -221,7 +221,7 @@ def test_the_ends_of_the_colours(tmp_path: Path) -> None:
     black, white = np.zeros((8, 8), np.uint8), np.full((8, 8), 255, np.uint8)
     for other, level in ((black, 0), (white, 255), (np.full((8, 8), 51, np.uint8), 51)):
         drawn = maps.write_map(tmp_path / "l1.png", other, black, "l1")
-        np.testing.assert_array_equal(images.load(tmp_path / "l1.png"), np.full((8, 8), level))
+        np.testing.assert_array_equal(files.load(tmp_path / "l1.png"), np.full((8, 8), level))
     assert (drawn.low, drawn.high, drawn.metric) == (0, 1, "l1")
 
 

@@ -13,7 +13,7 @@ from skimage import data
 
 from lookalike import tables
 from lookalike.cli.main import main
-from lookalike.images import UnreadableImage
+from lookalike.files import UnreadableImage
 from lookalike.scoring.pair import measure
 from lookalike.scoring.video import score_videos
 

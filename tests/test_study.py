@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import data
 
 from lookalike import registry, runs, study
-from lookalike.images import UnreadableImage
+from lookalike.files import UnreadableImage
 from lookalike.study import maps, paper
 from lookalike.study.columns import columns, scores_of, whole_image_ssim
 from lookalike.study.pictures import TOLERANCE, jpeg_at_target, match, mse, pictures_of

@@ -18,8 +18,9 @@ from learned import needs
 from PIL import Image
 from skimage import data
 
-from lookalike import get, images, registry, weights
+from lookalike import batches, get, registry, weights
 from lookalike.cli.main import main
+from lookalike.files import load
 from lookalike.metric import Metric
 from lookalike.report import viewer
 from lookalike.scoring import view as scoring
@@ -109,7 +110,7 @@ def test_numbers_are_those_of_the_metrics_with_their_signatures(files: list[Path
     text = made.read_text(encoding="utf-8")
     for name in ("psnr", "ssim"):
         for path in files[1:]:
-            x, y, carried = images.load_pair(path, files[0])
+            x, y, carried = batches.load_pair(path, files[0])
             metric = get(name, data_range=carried)
             assert f">{float(metric(x, y)):.5g}</td>" in text
             assert metric.signature(carried) in text.replace("<wbr>", "")
@@ -121,7 +122,7 @@ def test_maps_are_those_of_the_metrics_and_lie_where_their_windows_do(files: lis
     assert (ssim.left, ssim.top, ssim.width, ssim.height) == (5, 5, WIDTH - 10, HEIGHT - 10)
     assert (ssim.low, ssim.high, ssim.alike) == (-1, 1, 1)
     assert (charbonnier.left, charbonnier.width, charbonnier.alike) == (0, WIDTH, 0)
-    x, y, _ = images.load_pair(files[2], files[0])
+    x, y, _ = batches.load_pair(files[2], files[0])
     true = get("ssim", data_range=255).map(x, y)[0].mean(0).numpy()
     levels = decoded(found.judged[0].maps["ssim"])
     assert np.abs(levels / LEVELS * 2 - 1 - true).max() <= 1 / LEVELS + 1e-6
@@ -164,7 +165,7 @@ def test_pictures_stand_in_the_page_once_and_without_loss(files: list[Path], mad
     for path, picture in zip(files, record["pictures"], strict=True):
         found = re.search(rf'id="png-{picture["png"]}">([^<]*)<', text)
         assert found
-        assert (decoded(base64.b64decode(found[1])) == images.load(path)).all()
+        assert (decoded(base64.b64decode(found[1])) == load(path)).all()
     assert text.count('<script type="text/plain"') == 3 + 2 * 2
 
 
@@ -201,7 +202,7 @@ def test_what_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @needs("lpips-alex")
 def test_the_map_of_a_network(files: list[Path]):
     found = view(files[0], files[1:2], ["lpips_alex"], ["lpips_alex"])
-    x, y, carried = images.load_pair(*files[1::-1])
+    x, y, carried = batches.load_pair(*files[1::-1])
     true = get("lpips_alex", data_range=carried).map(x, y)[0, 0].numpy()
     assert found.kinds[0].width == WIDTH
     assert np.abs(decoded(found.judged[0].maps["lpips_alex"]) / LEVELS - true.clip(0, 1)).max() < 0.51 / LEVELS
@@ -382,7 +383,7 @@ def test_two_fingers_zoom(made: Path, tmp_path: Path):
 
 @needs_chromium
 def test_values_under_the_cursor(files: list[Path], made: Path, tmp_path: Path):
-    y, *judged = (images.load(path).astype(int) for path in files)
+    y, *judged = (load(path).astype(int) for path in files)
     with opened(made, tmp_path) as page:
         page.run("setKind('error')")
         for x_at, y_at in ((0, 0), (100, 60), (WIDTH - 1, HEIGHT - 1), (37, 101)):
@@ -412,7 +413,7 @@ def test_values_under_the_cursor(files: list[Path], made: Path, tmp_path: Path):
 
 @needs_chromium
 def test_overlays_lie_in_register(files: list[Path], made: Path, tmp_path: Path):
-    x, y, _ = images.load_pair(files[2], files[0])
+    x, y, _ = batches.load_pair(files[2], files[0])
     true = get("ssim", data_range=255).map(x, y)[0].mean(0).numpy()
     with opened(made, tmp_path) as page:
         page.key("2")

@@ -96,11 +96,11 @@ def _scored(folder: Path, names: Sequence[str], out: Path | None, device: str) -
     from rich.progress import track
 
     from lookalike import agree as room
-    from lookalike import images, registry
+    from lookalike import batches, registry
     from lookalike.scoring.pair import measure
 
     database = room.load(folder)
-    place = images.usable_device(device)
+    place = batches.usable_device(device)
     made = [registry.get(name, check="shapes").to(place) for name in names]
     path = out or Path(f"agree-{database.name}.csv")
 

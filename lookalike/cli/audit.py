@@ -43,12 +43,12 @@ def audit(
         json: print JSON.
     """
     from lookalike import audit as room
-    from lookalike import images, registry
+    from lookalike import batches, registry
     from lookalike.metric import PROMISES
 
     sys.path.append(os.getcwd())  # the module under audit is often the one being written in this folder
     asked = promises or PROMISES
-    place = images.usable_device(device)
+    place = batches.usable_device(device)
     absent = [] if targets else [name for name in registry.catalog() if not _at_hand(name)]
     audited = targets or [name for name in registry.catalog() if name not in absent]
     if figures:

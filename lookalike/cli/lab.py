@@ -192,7 +192,7 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
         )
     if asked.stop_at < 0:
         raise ValueError(f"--stop-at: takes a step, or 0 for the end; got {asked.stop_at}")
-    from lookalike.images import usable_device
+    from lookalike.batches import usable_device
     from lookalike.lab import bakeoff, trainer
 
     if asked.dry_run:

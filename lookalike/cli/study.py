@@ -34,7 +34,7 @@ def study(
         alpha: background for images with transparent pixels, which are refused otherwise.
         device: that computes, such as cuda.
     """
-    from lookalike.images import usable_device
+    from lookalike.batches import usable_device
     from lookalike.report import study_page
     from lookalike.study import run, table
 

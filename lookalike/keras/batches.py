@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 import keras
 from keras import ops
 
-from lookalike import images
-from lookalike.images import DataRange
+from lookalike import ranges
+from lookalike.ranges import DataRange
 
 DataFormat = Literal["channels_last", "channels_first"]
 _SHAPES = {
@@ -70,7 +70,7 @@ def pair(
         >>> tuple(x.shape), float(ops.max(x)), float(ops.max(y))
         ((2, 3, 4, 5), 0.0, 1.0)
     """
-    low, high = images.bounds(data_range, who)
+    low, high = ranges.bounds(data_range, who)
     check_dtypes(y_true, y_pred, who=who, data_range=data_range)
     known = [_dimensions(batch, name, who, data_format) for name, batch in (("y_true", y_true), ("y_pred", y_pred))]
     merged = [a if b is None else b for a, b in zip(*known, strict=True)]
@@ -113,7 +113,7 @@ def check_dtypes(y_true: Any, y_pred: Any, *, who: str, data_range: DataRange) -
     Example:
         >>> check_dtypes(ops.ones((1, 2, 2, 1), "uint8"), ops.ones((1, 2, 2, 1)), who="doc", data_range=255)
     """
-    if images.bounds(data_range, who)[1] > 1:
+    if ranges.bounds(data_range, who)[1] > 1:
         return
     for name, batch in (("y_true", y_true), ("y_pred", y_pred)):
         dtype = getattr(batch, "dtype", None)

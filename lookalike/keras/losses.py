@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 
 import keras
 
-from lookalike.images import DataRange
 from lookalike.keras import batches
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
 from lookalike.losses import is_preset, parse
 from lookalike.presets import preset
+from lookalike.ranges import DataRange
 from lookalike.registry import options_of
 
 _register: Any = keras.saving.register_keras_serializable("lookalike")

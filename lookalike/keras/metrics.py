@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from lookalike.images import DataRange
 from lookalike.keras import batches
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
+from lookalike.ranges import DataRange
 
 _register: Any = keras.saving.register_keras_serializable("lookalike")
 

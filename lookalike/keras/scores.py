@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import keras
 
-from lookalike import images, registry
-from lookalike.images import DataRange
+from lookalike import ranges, registry
 from lookalike.keras import batches, colour, cw_ssim, deep, mix, networks, pixel, ssim
 from lookalike.ops.features import Features
+from lookalike.ranges import DataRange
 
 Formula = Callable[[Any, Any, Any], Any]
 
@@ -80,7 +80,7 @@ class Score:
     ) -> None:
         self.data_format: batches.DataFormat = batches.data_format(data_format, name)
         self.data_range = data_range
-        images.bounds(data_range, name)
+        ranges.bounds(data_range, name)
         known = registry.metric_class(name).facts.name
         if known not in FORMULAS:
             raise ValueError(f"{name}: not to be had under Keras; there are {', '.join(sorted(FORMULAS))}")

@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor
 
 from lookalike import runs
-from lookalike.images import UnreadableImage, load, sample
+from lookalike.files import SUFFIXES, UnreadableImage, load
 from lookalike.lab.recipe import Recipe
+from lookalike.samples import sample
 
 Levels = NDArray[np.uint8]
 Report = Callable[[str], object]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif")
 CACHE_GIB = 8.0  # of decoded images; more are read from their files each time
 HELD_SHARE = 0.2  # of a folder without train and test, at most; at least one image
 

@@ -57,7 +57,7 @@ def ssim(x: Tensor, y: Tensor, *, mask: Tensor | None = None, **options: Any) ->
         ``(n,)`` in [-1, 1], 1 for identical images.
 
     Raises:
-        TypeError, ValueError: for input that does not fit, see `images.pair`.
+        TypeError, ValueError: for input that does not fit, see `batches.pair`.
 
     Example:
         >>> y = torch.linspace(0, 1, 16).expand(1, 1, 16, 16)
@@ -102,7 +102,7 @@ def ms_ssim(x: Tensor, y: Tensor, **options: Any) -> Tensor:
         ``(n,)`` in [-1, 1], 1 for identical images.
 
     Raises:
-        TypeError, ValueError: for input that does not fit, see `images.pair`.
+        TypeError, ValueError: for input that does not fit, see `batches.pair`.
 
     Example:
         >>> y = torch.linspace(0, 1, 200).expand(1, 1, 200, 200)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from lookalike import images, registry
+from lookalike import batches, registry
+from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
-from lookalike.images import Check, DataRange, ImageLike
+from lookalike.ranges import DataRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def run(
         TypeError, ValueError: for a pair that cannot be compared, or a metric without conventions.
 
     Example:
-        >>> y = images.sample("camera", 64)
+        >>> y = samples.sample("camera", 64)
         >>> readings = {one.convention: one.value for one in run(y * 0.5, y)}
         >>> round(readings["wang2004"], 4), round(readings["scikit-image"], 4)
         (0.7634, 0.7541)
@@ -68,10 +69,12 @@ def run(
     if "convention" not in registry.options_of(metric):
         having = [name for name in registry.catalog() if "convention" in registry.options_of(name)]
         raise ValueError(f"ruler: {metric} has no conventions; {', '.join(having)} have")
-    x, y, carried = images.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
-    images.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
+    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    batches.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
     # Once the pair is known to be good: float64, so that a number printed with many digits can still be told.
-    x, y = images.pair(x.double(), y.double(), who="ruler", data_range=carried, check="shapes", volumes=x.ndim == 5)
+    x, y = batches.pair(
+        x.double(), y.double(), who="ruler", data_range=carried, check="shapes", volumes=x.ndim == 5
+    )
     readings = []
     for convention in CONVENTIONS.values():
         value, signature, reason = None, "", ""

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookalike import images, registry, runs
-from lookalike.images import Check, DataRange, ImageLike
+from lookalike import batches, registry, runs
+from lookalike.batches import Check, ImageLike
+from lookalike.ranges import DataRange
 
 _STEPS = 255  # colours of a similarity map, an odd number so that 0 has one
 _STOPS = ((222, 60, 30), (0, 0, 0), (255, 255, 255))  # -1, 0 and 1
@@ -72,7 +73,7 @@ def write_map(
     file = Path(file)
     if file.suffix.lower() != ".png":
         raise ValueError(f"{file}: maps are written as PNG, name a file that ends in .png")
-    x, y, carried = images.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
     options = {} if convention is None else {"convention": convention}
     made = registry.get(metric, data_range=carried, check=check, **options)
     with torch.no_grad():

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lookalike import images, registry
+from lookalike import batches, ranges, registry
+from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
-from lookalike.images import Check, DataRange, ImageLike
 from lookalike.metric import Metric
 from lookalike.options import meant
+from lookalike.ranges import DataRange
 
 
 class Measurement(NamedTuple):
@@ -69,9 +70,9 @@ def measure(
         >>> round(found.value, 6), found.signature
         (0.2, 'l1|range:255|v:1')
     """
-    x, y, carried = images.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
     # Once and for all metrics: what fails here no metric could take. Then every metric sees the unit range.
-    x, y = images.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
+    x, y = batches.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     one = [metrics] if isinstance(metrics, str | Metric) else metrics
     asked = registry.cheap() if one is None else one
     for entry in asked:
@@ -90,7 +91,7 @@ def _measured(
     try:
         metric = entry if isinstance(entry, Metric) else made(entry, convention)
         signature = metric.signature(carried)
-        low, high = images.bounds(metric.data_range, name)
+        low, high = ranges.bounds(metric.data_range, name)
         if (low, high) != (0.0, 1.0):
             x, y = (image * (high - low) + low for image in (x, y))
         with torch.no_grad():

@@ -10,10 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm",
-    ".pbm", ".pnm", ".pfm",
-)  # fmt: skip
+from lookalike.files import SUFFIXES
+
 _SHOWN = 3  # names in an error
 
 

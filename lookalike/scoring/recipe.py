@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lookalike import images, signature
-from lookalike.images import DataRange
+from lookalike import batches, files, ranges, signature
 from lookalike.metric import Metric
 from lookalike.ops import colour
+from lookalike.ranges import DataRange
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.pair import check_convention, made
 
@@ -147,18 +147,18 @@ class Scorer:
         """Read a reference once and every image that is compared with it; never raises for what a file holds."""
         known = stamp(work.reference, self.recipe.hashed)
         try:
-            reference = images.load(work.reference, alpha=self.recipe.alpha)
+            reference = files.load(work.reference, alpha=self.recipe.alpha)
         except Exception as error:  # whatever a decoder raises is an error of these rows; the run goes on
             return [self._failed(work, method, path, known, error) for method, path in work.images]
         found = []
         for method, path in work.images:
             stamps = known, stamp(path, self.recipe.hashed)
             try:
-                batches = self.pair(images.load(path, alpha=self.recipe.alpha), reference)
+                pair = self.pair(files.load(path, alpha=self.recipe.alpha), reference)
             except Exception as error:
                 found.append(self._failed(work, method, path, known, error))
             else:
-                found.append(Decoded((method, work.pair), stamps, batches, None))
+                found.append(Decoded((method, work.pair), stamps, pair, None))
         return found
 
     def score(self, decoded: Sequence[Decoded]) -> list[Entry]:
@@ -187,15 +187,15 @@ class Scorer:
                     f"the image judged is {sizes[0]}, the reference {sizes[1]}; crop or resize it yourself, or "
                     "name a rule with --resize: the way it is done changes every number"
                 )
-            low, high = images.bounds(recipe.carried)
+            low, high = ranges.bounds(recipe.carried)
             fits = low <= x.min() and x.max() <= high
             x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
             if recipe.floats and fits:  # what bicubic and Lanczos overshoot, which integers cannot
                 x = x.clip(low, high)
-        a, b, carried = images.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
+        a, b, carried = batches.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
         if carried != recipe.carried:
             kinds = [
-                images.describe_range(found if found in _DEPTHS else None) for found in (recipe.carried, carried)
+                ranges.describe_range(found if found in _DEPTHS else None) for found in (recipe.carried, carried)
             ]
             raise ValueError(
                 f"this table is of {kinds[0]} images and this pair is {kinds[1]}: its numbers would have another "
@@ -206,7 +206,7 @@ class Scorer:
             if min(a.shape[2:]) <= 2 * crop:
                 raise ValueError(f"nothing is left of {a.shape[3]}x{a.shape[2]} px without a border of {crop} px")
             a, b = a[:, :, crop:-crop, crop:-crop], b[:, :, crop:-crop, crop:-crop]
-        a, b = images.pair(a, b, who="score", data_range=carried)
+        a, b = batches.pair(a, b, who="score", data_range=carried)
         return (_luma(a, recipe.luma), _luma(b, recipe.luma)) if recipe.luma else (a, b)
 
     def _failed(self, work: Work, method: str, path: str, known: str, error: BaseException) -> Decoded:
@@ -253,12 +253,12 @@ def carried_by(paths: Iterable[str], alpha: str | None, data_range: DataRange | 
 
     Args:
         paths: of images.
-        alpha: as in `images.load`.
+        alpha: as in `files.load`.
         data_range: of float images.
     """
     for path in paths:
         try:
-            carried = images.as_batch(images.load(path, alpha=alpha))[1]
+            carried = batches.as_batch(files.load(path, alpha=alpha))[1]
         except Exception:  # whatever a decoder raises is said where the pair is scored
             continue
         if carried is None:

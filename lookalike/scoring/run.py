@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 
 from lookalike import registry, runs, tables
-from lookalike.images import DataRange, bounds, usable_device
+from lookalike.batches import usable_device
+from lookalike.ranges import DataRange, bounds
 from lookalike.scoring import recipe as recipes
 from lookalike.scoring import statistics
 from lookalike.scoring.journal import Entry, Journal

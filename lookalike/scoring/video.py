@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from lookalike import registry, tables
-from lookalike.images import UnreadableImage, usable_device
+from lookalike.batches import usable_device
+from lookalike.files import UnreadableImage
 from lookalike.scoring import statistics
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lookalike import images, registry, runs, tables, weights
-from lookalike.images import DataRange
+from lookalike import batches, files, registry, runs, tables, weights
 from lookalike.metric import Metric, Prepared
 from lookalike.metrics.ssim import SSIM
+from lookalike.ranges import DataRange
 from lookalike.views import LEVELS, Kind, Number, Picture, View
 
 METRICS = ("psnr", "ssim", "ms_ssim", "lpips_alex")
@@ -40,7 +40,7 @@ def view(
     """All that the viewer's page shows of a reference and the images judged against it.
 
     Args:
-        reference: the file that is right, of 8 or 16 bits a channel, grey or RGB, read as `images.load` says.
+        reference: the file that is right, of 8 or 16 bits a channel, grey or RGB, read as `files.load` says.
         judged: files of the same size, depth and kind.
         metrics: names; None takes `METRICS`, of which one that declines (too small a picture, weights that are not
             on this machine) is listed with its reason instead of raised.
@@ -141,7 +141,7 @@ def _obtainable(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[li
 
 
 def _readable(path: Path, alpha: str | None) -> Pixels:
-    pixels = images.load(path, alpha=alpha)
+    pixels = files.load(path, alpha=alpha)
     if pixels.dtype.name not in _DEPTHS:
         raise ValueError(f"view: {path}: holds floats; the viewer shows 8 and 16 bits, save it as 16-bit PNG")
     height, width = pixels.shape[:2]
@@ -155,10 +155,10 @@ def _readable(path: Path, alpha: str | None) -> Pixels:
 def _unit(path: Path, x: Pixels, y: Pixels, device: str | None) -> tuple[Tensor, DataRange]:
     """A judged picture as a batch in the unit range, and the range it carried, once it fits its reference."""
     try:
-        batch, reference, carried = images.load_pair(x, y, device=device)
+        batch, reference, carried = batches.load_pair(x, y, device=device)
     except ValueError as error:
         raise ValueError(f"view: {path}: {error}") from None
-    return images.pair(batch, reference, who="view", data_range=carried)[0], carried
+    return batches.pair(batch, reference, who="view", data_range=carried)[0], carried
 
 
 class _Reference:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lookalike import registry, signature
-from lookalike.images import as_batch
+from lookalike.batches import as_batch
 from lookalike.metric import Better
 from lookalike.study.pictures import Levels
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lookalike import runs
-from lookalike.images import UnreadableImage, load, sample
+from lookalike.files import UnreadableImage, load
+from lookalike.samples import sample
 from lookalike.study import maps, paper
 from lookalike.study.columns import Column, as_levels, columns, scores_of
 from lookalike.study.pictures import MOVE_PX, TOLERANCE, Levels, Picture, mse, pictures_of

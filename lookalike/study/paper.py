@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lookalike.images import UnreadableImage, load
+from lookalike.files import UnreadableImage, load
 from lookalike.study.columns import Column, columns, scores_of
 from lookalike.study.pictures import Levels
 

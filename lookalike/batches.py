@@ -10,69 +10,23 @@ unit range in float32; float64 stays float64.
 
 from __future__ import annotations
 
-import math
-import stat
-import struct
-import warnings
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
+from PIL import Image
 from torch import Tensor
 
-DataRange = float | tuple[float, float]
+from lookalike.files import from_picture, load
+from lookalike.ranges import TOLERANCE, DataRange, advice, bounds, describe_range
+
 Check = Literal["values", "shapes"]
 ImageLike = Any  # a path, a PIL image, a NumPy array (h, w) / (h, w, c), or a tensor (c, h, w) / (n, c, h, w)
 
-RANGE_TOLERANCE = 1e-3  # of the range: resampling and compression overshoot by less
-MAX_PIXELS = 178_956_970  # where Pillow itself refuses a file as a decompression bomb
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-SAMPLES = ("astronaut", "chelsea", "coffee", "camera", "rocket")
-
 _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
-# What decoders raise on bytes that are not what their header says.
-_DAMAGE = (
-    OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError,
-    AssertionError, NotImplementedError, struct.error, zlib.error,
-)  # fmt: skip
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-
-class UnreadableImage(ValueError):  # noqa: N818 - it names what is wrong, as FileNotFoundError's kin do
-    """A file that is not an image this library reads, or cannot be read as one without guessing."""
-
-
-def bounds(data_range: DataRange, who: str = "data_range") -> tuple[float, float]:
-    """The two ends of a range, checked.
-
-    Args:
-        data_range: the width of a range that starts at 0, or its two ends.
-        who: named in the error.
-
-    Returns:
-        ``(low, high)``.
-
-    Raises:
-        ValueError: when it is neither, or its width is not positive and finite.
-
-    Example:
-        >>> bounds(255), bounds((-1, 1))
-        ((0.0, 255.0), (-1.0, 1.0))
-    """
-    ends = data_range if isinstance(data_range, tuple) else (0.0, data_range)
-    try:
-        low, high = (float(end) for end in ends if not isinstance(end, str))
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{who}: data_range must be a number such as 1 or 255, or a pair such as (-1, 1); got {data_range!r}"
-        ) from None
-    if not (high > low and math.isfinite(high - low)):
-        raise ValueError(f"{who}: data_range must have a positive, finite width; got {data_range!r}")
-    return low, high
 
 
 def pair(
@@ -177,30 +131,20 @@ def _range_of(x: Tensor, y: Tensor, data_range: DataRange, who: str) -> tuple[fl
 def _check_values(x: Tensor, y: Tensor, low: float, high: float, who: str) -> None:
     """Raise on values outside the stated range, and on a range that is evidently not the one meant."""
     extremes = torch.stack([*torch.aminmax(x.detach()), *torch.aminmax(y.detach())]).double().tolist()
-    slack = RANGE_TOLERANCE * (high - low)
+    slack = TOLERANCE * (high - low)
     least, most = min(extremes[0], extremes[2]), max(extremes[1], extremes[3])
     if least < low - slack or most > high + slack:
         name = "x" if extremes[0] < low - slack or extremes[1] > high + slack else "y"
         raise ValueError(
             f"{who}: {name} holds values outside data_range=({low:g}, {high:g}): "
             f"x is in [{extremes[0]:.4g}, {extremes[1]:.4g}], y in [{extremes[2]:.4g}, {extremes[3]:.4g}]; "
-            f"{_range_advice(least, most)}, or clamp, or check='shapes' if you mean it"
+            f"{advice(least, most)}, or clamp, or check='shapes' if you mean it"
         )
     if low == 0 and high >= 100 and least >= 0 and 0 < most <= 1 and _has_fractions(x, y):
         raise ValueError(
             f"{who}: data_range={high:g} but all values of x and y lie in [0, 1]: "
             "pass data_range=1, or check='shapes' if you mean it"
         )
-
-
-def _range_advice(least: float, most: float) -> str:
-    if -1.001 <= least < 0 and most <= 1.001:
-        return "pass data_range=(-1, 1)"
-    if least >= 0 and 1 < most <= 255.3:
-        return "pass data_range=255"
-    if least >= 0 and 255 < most <= 65600:
-        return "pass data_range=65535"
-    return "pass the data_range these values have"
 
 
 def _has_fractions(x: Tensor, y: Tensor) -> bool:
@@ -268,12 +212,7 @@ def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) 
     if isinstance(image, str | Path):
         array = load(image, alpha=alpha)
     elif isinstance(image, Image.Image):
-        try:
-            array = _from_pil(image, who, alpha)
-        except UnreadableImage:
-            raise
-        except _DAMAGE as error:
-            raise UnreadableImage(f"{who}: {_damage(error)}") from None
+        array = from_picture(image, who, alpha)
     elif isinstance(image, Tensor):
         if image.ndim not in (3, 4, 5):
             raise ValueError(f"{who}: a tensor is (c, h, w) or (n, c, h, w), got shape {tuple(image.shape)}")
@@ -354,16 +293,6 @@ def usable_device(name: str) -> str:
     return name
 
 
-def describe_range(carried: DataRange | None) -> str:
-    """The kind of image that carries a range, in words.
-
-    Example:
-        >>> describe_range(255.0), describe_range(None)
-        ('8-bit', 'float')
-    """
-    return {None: "float", 255.0: "8-bit", 65535.0: "16-bit"}.get(carried, f"of range {carried}")  # type: ignore
-
-
 def _from_array(array: np.ndarray, who: str) -> tuple[Tensor, DataRange | None]:
     if array.ndim == 2:
         array = array[:, :, None]
@@ -384,211 +313,3 @@ def _from_array(array: np.ndarray, who: str) -> tuple[Tensor, DataRange | None]:
     if planes.dtype in (np.float16, np.float32):
         return torch.from_numpy(planes.astype(np.float32)), None
     raise TypeError(f"{who}: a NumPy image is uint8, uint16 or float, got {array.dtype}; convert it first")
-
-
-def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:
-    """Read an image file as it would be seen, or refuse it with one clear line.
-
-    EXIF orientation is applied. Grey stays grey; 1-bit becomes 0/255; palette, CMYK and YCbCr become RGB (CMYK by
-    Pillow's formula, colour profiles ignored: sRGB is assumed). 16-bit grey and 16-bit RGB PNG stay 16-bit, float
-    TIFF stays float. Alpha that is opaque everywhere is dropped; any other is refused unless a background is named.
-    Files of several frames (but MPO, a photograph with previews behind it), of more than 179 million pixels,
-    truncated or damaged files, and TIFF and PPM in colour of more than 8 bits are refused.
-
-    Args:
-        path: the file; formats PNG, JPEG, WebP, BMP, TIFF, GIF, PPM.
-        alpha: ``"white"`` or ``"black"``: the background for transparent pictures.
-
-    Returns:
-        ``(h, w)`` or ``(h, w, 3)``, uint8, uint16 or float32.
-
-    Raises:
-        UnreadableImage: with the path and the reason.
-    """
-    path = Path(path)
-    try:
-        _check_regular(path)
-        # A damaged EXIF block, or a picture just below the limit, is no reason to warn: it is read or refused.
-        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:
-            header = file.read(26)
-            image = Image.open(file, formats=FORMATS)
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                raise UnreadableImage(f"{path}: holds {frames} frames; extract the one you mean")
-            if image.format == "PNG" and _is_deep_colour(header, image):
-                orientation = _orientation(image)
-                return _turned(_load_png16(file, str(path), alpha), orientation)
-            return _from_pil(image, str(path), alpha)
-    except UnreadableImage:
-        raise
-    except Image.DecompressionBombError:
-        raise UnreadableImage(f"{path}: claims more than {MAX_PIXELS:,} pixels; refused") from None
-    except PermissionError:
-        raise UnreadableImage(f"{path}: no permission to read it") from None
-    except Image.UnidentifiedImageError:
-        empty = path.stat().st_size == 0
-        reason = "the file is empty" if empty else f"not an image of a known kind ({', '.join(FORMATS)})"
-        raise UnreadableImage(f"{path}: {reason}") from None
-    except _DAMAGE as error:
-        raise UnreadableImage(f"{path}: {_damage(error)}") from None
-
-
-def _damage(error: BaseException) -> str:
-    return f"truncated or damaged ({' '.join(str(error).split()) or type(error).__name__})"
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse what is not a file before anything is opened: opening a FIFO would wait for ever."""
-    try:
-        kind = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnreadableImage(f"{path}: no such file") from None
-    except PermissionError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UnreadableImage(f"{path}: cannot be a file ({getattr(error, 'strerror', None) or error})") from None
-    if stat.S_ISDIR(kind):
-        raise UnreadableImage(f"{path}: is a folder")
-    if not stat.S_ISREG(kind):
-        raise UnreadableImage(f"{path}: not a regular file")
-
-
-def _from_pil(image: Image.Image, who: str, alpha: str | None) -> np.ndarray:
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImage(f"{who}: {image.width}x{image.height} is more than {MAX_PIXELS:,} pixels; refused")
-    bits = _bits_per_sample(image)
-    if bits > 8 and image.mode not in ("F", "I") and not image.mode.startswith("I;16"):
-        raise UnreadableImage(
-            f"{who}: {image.format} colour of {bits} bits would lose depth; save it as 16-bit PNG"
-        )
-    if image.format == "TIFF" and image.mode.startswith("I;16") and bits != 16:
-        raise UnreadableImage(f"{who}: {bits}-bit grey has no stated range; save it as 16-bit PNG or float TIFF")
-    image.load()
-    orientation = _orientation(image)
-    if image.mode in ("L", "1") and "transparency" in image.info:
-        image = image.convert("LA")
-    elif image.mode == "PA" or (image.mode in ("P", "RGB") and "transparency" in image.info):
-        image = image.convert("RGBA")
-    if image.mode in ("RGBA", "LA", "RGBa", "La"):
-        array = np.asarray(image.convert("RGBA" if image.mode.startswith("R") else "LA"))
-        return _turned(_without_alpha(array, who, alpha), orientation)
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode in ("P", "CMYK", "YCbCr", "RGBX"):
-        image = image.convert("RGB")
-    array = np.asarray(image)
-    if image.mode.startswith("I"):
-        if array.size and (array.min() < 0 or array.max() > 65535):
-            raise UnreadableImage(f"{who}: 32-bit integers outside 0-65535; convert it to 16 bits or float")
-        return _turned(array.astype(np.uint16), orientation)
-    if image.mode in ("L", "RGB", "F"):
-        return _turned(array, orientation)
-    raise UnreadableImage(f"{who}: Pillow mode {image.mode} has no stated rule; convert it to RGB, grey or float")
-
-
-def _bits_per_sample(image: Image.Image) -> int:
-    """Of a file whose depth Pillow would cut: TIFF, and PPM by its largest value; 8 for the others."""
-    if image.format == "TIFF":
-        bits = image.getexif().get(258, 1)
-        return max(bits) if isinstance(bits, tuple) else bits
-    if image.format == "PPM" and image.mode == "RGB" and isinstance(image, ImageFile.ImageFile) and image.tile:
-        arguments = image.tile[0].args
-        return int(arguments[-1]).bit_length() if isinstance(arguments, tuple) and arguments[0] == "RGB" else 8
-    return 8
-
-
-def _orientation(image: Image.Image) -> int:
-    """Of EXIF, 1 to 8; 1 (upright) where the block is missing or damaged."""
-    try:
-        orientation = image.getexif().get(274, 1)
-    except _DAMAGE:
-        return 1
-    return orientation if orientation in range(1, 9) else 1
-
-
-def _turned(array: np.ndarray, orientation: int) -> np.ndarray:
-    """An image as it is to be seen: the eight orientations of EXIF.
-
-    Example:
-        >>> _turned(np.array([[1, 2]]), 6).tolist(), _turned(np.array([[1, 2]]), 2).tolist()
-        ([[1], [2]], [[2, 1]])
-    """
-    if orientation >= 5:
-        array = array.swapaxes(0, 1)
-    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
-    return np.ascontiguousarray(np.flip(array, flips))
-
-
-def _without_alpha(array: np.ndarray, who: str, alpha: str | None) -> np.ndarray:
-    """Drop an alpha channel that says nothing; composite one that does, if a background is named."""
-    opaque = np.iinfo(array.dtype).max
-    colour, cover = array[..., :-1], array[..., -1:]
-    if (cover != opaque).any():
-        if alpha not in ("white", "black"):
-            raise UnreadableImage(
-                f"{who}: has transparent pixels; name the background with alpha='white' or 'black' (--alpha)"
-            )
-        background = opaque if alpha == "white" else 0
-        share = cover.astype(np.float64) / opaque
-        colour = np.floor(share * colour + (1 - share) * background + 0.5).astype(array.dtype)
-    return colour[..., 0] if colour.shape[2] == 1 else colour
-
-
-def _is_deep_colour(header: bytes, image: Image.Image) -> bool:
-    """Whether a PNG holds 16 bits a sample with colour or transparency, which Pillow would cut or drop."""
-    return len(header) == 26 and header[24] == 16 and (header[25] in (2, 4, 6) or "transparency" in image.info)
-
-
-def _load_png16(file: BinaryIO, who: str, alpha: str | None) -> np.ndarray:
-    """16 bits a channel, which Pillow would cut to 8."""
-    import png
-
-    file.seek(0)
-    try:
-        width, height, rows, info = png.Reader(file=file).read()
-        if width * height > MAX_PIXELS:
-            raise UnreadableImage(f"{who}: {width}x{height} is more than {MAX_PIXELS:,} pixels; refused")
-        array = np.vstack([np.asarray(row, np.uint16) for row in rows]).reshape(height, width, info["planes"])
-    except (png.Error, zlib.error) as error:
-        raise UnreadableImage(f"{who}: {_damage(error)}") from None
-    if "transparent" in info:
-        seen = (array != np.array(info["transparent"])).any(2, keepdims=True)
-        array = np.concatenate([array, np.where(seen, np.uint16(65535), np.uint16(0))], 2)
-    elif not info["alpha"]:
-        return array
-    return _without_alpha(array, who, alpha)
-
-
-def sample(name: str = "astronaut", side: int | None = None) -> Tensor:
-    """A free photograph from scikit-image, for examples and tests.
-
-    Args:
-        name: one of ``SAMPLES``; camera is grey.
-        side: crop this many pixels square from the centre; None keeps the whole photograph.
-
-    Returns:
-        ``(1, c, h, w)`` float32 in [0, 1].
-
-    Raises:
-        ValueError: for another name.
-        ImportError: when scikit-image is not installed, with the command that installs it.
-
-    Example:
-        >>> tuple(sample("camera", 64).shape)
-        (1, 1, 64, 64)
-    """
-    if name not in SAMPLES:
-        raise ValueError(f"sample: no photograph {name!r}; there are {', '.join(SAMPLES)}")
-    try:
-        from skimage import data
-    except ImportError:
-        raise ImportError(
-            "the sample photographs come with scikit-image: pip install 'lookalike[photos]'"
-        ) from None
-    image = as_batch(getattr(data, name)())[0].float() / 255
-    if side is None:
-        return image
-    top, left = ((extent - side) // 2 for extent in image.shape[2:])
-    if min(top, left) < 0:
-        raise ValueError(f"sample: {name} is only {image.shape[3]}x{image.shape[2]}, smaller than {side} px")
-    return image[:, :, top : top + side, left : left + side].contiguous()
