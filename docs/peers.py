@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lookalike import audit, figures, runs
+from lookalike import audit, figures
 from lookalike.metric import PROMISES
 from lookalike.presets import PRESETS
+from lookalike.records import runs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "audit-of-peers.md"

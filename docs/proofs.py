@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import lookalike
-from lookalike import runs
+from lookalike.records import runs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "proofs.md"

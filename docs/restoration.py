@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike import get, runs
+from lookalike import get
 from lookalike.lab.data import as_tensor
 from lookalike.lab.judge import Scores, as_markdown, paired_p
 from lookalike.lab.recipe import Restore, from_json
+from lookalike.records import runs
 
 PAGE = Path(__file__).with_name("restoration.md")
 SHOWN = ("psnr", "l1", "l2", "ssim", "ms_ssim", "gmsd", "fsim", "ciede2000_low", "lpips_alex")

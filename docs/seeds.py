@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lookalike import distortions, loss, measure, runs
+from lookalike import distortions, loss, measure
 from lookalike.lab import bakeoff
 from lookalike.lab.data import as_levels, as_tensor
 from lookalike.lab.judge import as_markdown, judge
 from lookalike.lab.recipe import PUBLISHED, Translate
+from lookalike.records import runs
 from lookalike.samples import SAMPLES, sample
 
 PAGE = Path(__file__).with_name("seeds-revisited.md")

@@ -27,9 +27,9 @@ from skimage import color, data
 from skimage.util import random_noise
 
 import lookalike
-from lookalike import runs
 from lookalike.keras import PSNR, SSIM, L2Loss, MixLoss, SSIMLoss
 from lookalike.keras.losses import ImageLoss
+from lookalike.records import runs
 
 Images = NDArray[np.float32]  # (n, height, width, 3) in [0, 1]
 

@@ -22,13 +22,13 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from lookalike import runs
 from lookalike.cli.main import main
 from lookalike.lab import bakeoff, checkpoint, data, download, judge, kid, networks, trainer
 from lookalike.lab.fairness import pull
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, differences, from_json
 from lookalike.lab.tasks.translate import Pool
 from lookalike.losses import loss as loss_of
+from lookalike.records import runs
 
 ROOT = Path(__file__).parents[1]
 
@@ -177,7 +177,7 @@ class Fixed:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lookalike import runs
+from lookalike.records import runs
 from lookalike.lab import bakeoff
 from lookalike.lab.recipe import from_json
 recipe, folder = from_json(runs.read_json(Path(sys.argv[1]))), Path(sys.argv[2])

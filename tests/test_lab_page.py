@@ -14,8 +14,8 @@ from browser import needs_chromium, probe
 from PIL import Image, ImageFilter
 from skimage import data
 
-from lookalike import runs
 from lookalike.cli.main import main
+from lookalike.records import runs
 from lookalike.report import lab
 
 NASTY = "</script><script>alert(1)</script>"

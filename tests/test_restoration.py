@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from docs.restoration import CLAIMS, Claim, Pictures, command, verdicts
-from lookalike import runs
 from lookalike.lab.recipe import Restore
+from lookalike.records import runs
 
 STRAY = {"l2": 4, "l1": 2, "ssim": 9}  # grey levels from the target
 COUNT = 7

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import runs
+from lookalike.records import runs
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -96,5 +96,5 @@ def test_the_environment_says_versions_and_no_place():
 
 
 def test_no_torch_is_needed():
-    code = "import sys, lookalike.runs, lookalike.distortions; sys.exit('torch' in sys.modules)"
+    code = "import sys, lookalike.records.runs, lookalike.distortions; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

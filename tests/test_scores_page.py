@@ -15,8 +15,8 @@ from browser import needs_chromium, probe
 from PIL import Image
 from skimage import data
 
-from lookalike import tables
 from lookalike.cli.main import main
+from lookalike.records import tables
 from lookalike.report import scores
 from lookalike.scoring.run import score_folders
 

@@ -26,10 +26,10 @@ from PIL import Image, ImageCms
 from scipy import stats
 from skimage import data
 
-from lookalike import tables
 from lookalike.cli.main import main
 from lookalike.metrics.pixel import PSNR
-from lookalike.scoring import pairs, statistics
+from lookalike.records import statistics, tables
+from lookalike.scoring import pairs
 from lookalike.scoring.journal import Entry, Journal
 from lookalike.scoring.latex import latex_table
 from lookalike.scoring.pair import measure

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skimage import data
 
-from lookalike import tables
 from lookalike.cli.main import main
 from lookalike.files import UnreadableImage
+from lookalike.records import tables
 from lookalike.scoring.pair import measure
 from lookalike.scoring.video import score_videos
 

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from skimage import data
 
-from lookalike import registry, runs, study
+from lookalike import registry, study
 from lookalike.files import UnreadableImage
+from lookalike.records import runs
 from lookalike.study import maps, paper
 from lookalike.study.columns import columns, scores_of, whole_image_ssim
 from lookalike.study.pictures import TOLERANCE, jpeg_at_target, match, mse, pictures_of

@@ -15,7 +15,8 @@ from browser import needs_chromium, probe
 from PIL import Image
 from skimage import data
 
-from lookalike import report, runs, study
+from lookalike import report, study
+from lookalike.records import runs
 from lookalike.report.study import SHOWN_PX, lessons
 
 NASTY = """<img src=x onerror=alert(1)> & "it's".png"""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lookalike import tables
-from lookalike.tables import Row, Table
+from lookalike.records import tables
+from lookalike.records.tables import Row, Table
 
 METADATA: dict[str, Any] = {
     "signatures": {"psnr": "psnr|range:255|v:1", "ssim": "ssim|range:255|v:1"},

@@ -22,10 +22,10 @@ from lookalike import batches, get, registry, weights
 from lookalike.cli.main import main
 from lookalike.files import load
 from lookalike.metric import Metric
+from lookalike.records.views import LEVELS
 from lookalike.report import viewer
 from lookalike.scoring import view as scoring
 from lookalike.scoring.view import view
-from lookalike.views import LEVELS
 
 WIDTH, HEIGHT = 180, 170  # MS-SSIM needs 161 px
 NASTY = "<script>alert(1)<", "script>.png"  # a folder and a file in it: together they close the tag

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from lookalike import runs
 from lookalike.agree.opinions import Database, Opinion
+from lookalike.records import runs
 
 Scorer = Callable[[Path, Path], Mapping[str, float | None]]
 _BATCH = 50  # images after which the file is written again

@@ -178,7 +178,7 @@ def _stored(file: Path) -> Recipe:
     Raises:
         ValueError: when there is none, with the reason.
     """
-    from lookalike import runs
+    from lookalike.records import runs
 
     if not file.is_file():
         raise ValueError(f"--recipe: {file}: no such file; it takes a recipe.json, such as a run folder holds")
@@ -223,7 +223,7 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
 
 
 def _judge(asked: _Judge) -> int:
-    from lookalike import runs
+    from lookalike.records import runs
 
     beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
     folder = asked.out or (beside if asked.data else asked.run)

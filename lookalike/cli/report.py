@@ -33,7 +33,7 @@ def report(
 
         show.as_line(str(scores.write(path, out)))
         return 0
-    from lookalike import runs
+    from lookalike.records import runs
     from lookalike.report import lab, study_page
 
     if out is not None:

@@ -173,7 +173,7 @@ def _folders(
     latex: Path | None,
     **options: Any,
 ) -> int:
-    from lookalike.runs import write_text
+    from lookalike.records.runs import write_text
     from lookalike.scoring.latex import latex_table
     from lookalike.scoring.run import score_folders, statistics_file
 

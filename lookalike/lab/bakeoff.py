@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file
 
-from lookalike import runs
 from lookalike.algebra import Loss
 from lookalike.lab import checkpoint, processes, trainer
 from lookalike.lab.data import Report
@@ -27,6 +26,7 @@ from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
 from lookalike.metric import Metric
 from lookalike.presets import is_published
+from lookalike.records import runs
 
 TASKS: dict[str, type[Task[Any]]] = {
     "autoencode": AutoencodeTask,

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from safetensors.torch import save as as_safetensors
 
-from lookalike import runs
 from lookalike.lab import processes
 from lookalike.lab.recipe import differences
 from lookalike.lab.task import Task
+from lookalike.records import runs
 
 
 def save(path: Path, task: Task[Any], step: int) -> None:

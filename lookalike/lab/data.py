@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lookalike import runs
 from lookalike.files import SUFFIXES, UnreadableImage, load
 from lookalike.lab.recipe import Recipe
+from lookalike.records import runs
 from lookalike.samples import sample
 
 Levels = NDArray[np.uint8]

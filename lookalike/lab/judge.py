@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lookalike import registry, runs, signature, weights
+from lookalike import registry, signature, weights
 from lookalike.lab import bakeoff, kid
 from lookalike.lab.data import Report, as_levels
 from lookalike.lab.recipe import Recipe, from_json
@@ -27,6 +27,7 @@ from lookalike.lab.task import Direction, Sets, Task
 from lookalike.metric import Metric
 from lookalike.metrics.ssim import SSIM
 from lookalike.ops import colour
+from lookalike.records import runs
 
 RESAMPLES = 2000
 FLIPS = 9999

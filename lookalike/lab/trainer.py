@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike import runs
 from lookalike.algebra import Loss
 from lookalike.lab import checkpoint, processes
 from lookalike.lab.recipe import Precision
 from lookalike.lab.task import Phase, Sets, Task
+from lookalike.records import runs
 
 Show = Callable[[int, Mapping[str, float]], object]  # steps done, terms as last logged
 

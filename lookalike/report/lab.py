@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lookalike import runs
+from lookalike.records import runs
 from lookalike.report import charts
 from lookalike.report.page import render
 

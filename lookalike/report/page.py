@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from lookalike import runs
+from lookalike.records import runs
 
 _ROOM = Path(__file__).parent
 

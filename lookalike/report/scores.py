@@ -12,10 +12,10 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image, ImageOps
 
-from lookalike import runs, tables
+from lookalike.records import runs, tables
+from lookalike.records.tables import Row, Table
 from lookalike.report import charts
 from lookalike.report.page import render
-from lookalike.tables import Row, Table
 
 SHOWN_PX = 192  # the longer side of a picture on the page
 PICTURES = 240  # at most on one page, each once
@@ -33,7 +33,7 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
     the table says, and from beside the table; what is not there any more is named on the page.
 
     Args:
-        table: a ``.parquet``, ``.csv`` or ``.jsonl`` file as `lookalike.tables` describes.
+        table: a ``.parquet``, ``.csv`` or ``.jsonl`` file as `lookalike.records.tables` describes.
         out: where the page goes; None: beside the table, with the ending ``.html``.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike import runs
+from lookalike.records import runs
 from lookalike.report.page import render
 
 SHOWN_PX = 480  # longer sides are reduced on the page; the files of the run folder are not

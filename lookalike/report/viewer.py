@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lookalike import runs
+from lookalike.records import runs
+from lookalike.records.views import LEVELS, Kind, Picture, View
 from lookalike.report.page import render
-from lookalike.views import LEVELS, Kind, Picture, View
 
 _ENDINGS = (".html", ".htm")
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookalike import batches, registry, runs
+from lookalike import batches, registry
 from lookalike.batches import Check, ImageLike
 from lookalike.ranges import DataRange
+from lookalike.records import runs
 
 _STEPS = 255  # colours of a similarity map, an odd number so that 0 has one
 _STOPS = ((222, 60, 30), (0, 0, 0), (255, 255, 255))  # -1, 0 and 1

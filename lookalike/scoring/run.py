@@ -24,15 +24,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lookalike import registry, runs, tables
+from lookalike import registry
 from lookalike.batches import usable_device
 from lookalike.ranges import DataRange, bounds
+from lookalike.records import runs, statistics, tables
+from lookalike.records.tables import Row
 from lookalike.scoring import recipe as recipes
-from lookalike.scoring import statistics
 from lookalike.scoring.journal import Entry, Journal
 from lookalike.scoring.pairs import Pairs, find
 from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer, Work
-from lookalike.tables import Row
 
 _AHEAD = 3  # tasks a worker, waiting or done: enough that none stands idle, few enough for memory
 _PROBED = 1000  # images tried for the depth of a folder

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookalike import registry, tables
+from lookalike import registry
 from lookalike.batches import usable_device
 from lookalike.files import UnreadableImage
-from lookalike.scoring import statistics
+from lookalike.records import statistics, tables
+from lookalike.records.tables import Row
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer
 from lookalike.scoring.run import Progress, cores, one_thread_each
-from lookalike.tables import Row
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _AHEAD = 3  # frames a worker, waiting or done

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lookalike import batches, files, registry, runs, tables, weights
+from lookalike import batches, files, registry, weights
 from lookalike.metric import Metric, Prepared
 from lookalike.metrics.ssim import SSIM
 from lookalike.ranges import DataRange
-from lookalike.views import LEVELS, Kind, Number, Picture, View
+from lookalike.records import runs, tables
+from lookalike.records.views import LEVELS, Kind, Number, Picture, View
 
 METRICS = ("psnr", "ssim", "ms_ssim", "lpips_alex")
 MAPS = ("ssim", "ssim_luminance", "ssim_contrast", "ssim_structure", "lpips_alex")

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lookalike import runs
 from lookalike.files import UnreadableImage, load
+from lookalike.records import runs
+from lookalike.records.tables import as_text
 from lookalike.samples import sample
 from lookalike.study import maps, paper
 from lookalike.study.columns import Column, as_levels, columns, scores_of
 from lookalike.study.pictures import MOVE_PX, TOLERANCE, Levels, Picture, mse, pictures_of
-from lookalike.tables import as_text
 
 MIN_SIDE = 32
 DEFAULT_NAME = "astronaut"

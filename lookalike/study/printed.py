@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from lookalike import runs
+from lookalike.records import runs
 
 
 def table(record: Mapping[str, Any]) -> str:

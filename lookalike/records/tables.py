@@ -31,7 +31,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from lookalike import runs
+from lookalike.records import runs
 
 KINDS = (".parquet", ".csv", ".jsonl")
 BEFORE, AFTER = ("method", "pair", "reference", "image", "width", "height"), ("error",)
