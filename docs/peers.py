@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lookalike import audit, figures
+from lookalike import audit
+from lookalike.audit import figures
+from lookalike.losses.presets import PRESETS
 from lookalike.metric import PROMISES
-from lookalike.presets import PRESETS
 from lookalike.records import runs
 
 ROOT = Path(__file__).resolve().parents[1]

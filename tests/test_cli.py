@@ -19,8 +19,8 @@ from skimage import data
 from lookalike import __version__, files, registry, signature
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
+from lookalike.losses.presets import PRESETS
 from lookalike.metric import PROMISES
-from lookalike.presets import PRESETS
 
 BROKEN_LOSS = """
 import torch

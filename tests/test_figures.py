@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lookalike import figures
-from lookalike.audit import texture
+from lookalike.audit import figures, texture
 from lookalike.cli.main import main
 from lookalike.distortions import DISTORTIONS
 

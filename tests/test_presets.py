@@ -7,8 +7,9 @@ from pairs import crop, distort, photograph
 from scipy import ndimage
 
 import lookalike
-from lookalike import audit, presets
-from lookalike.presets import PRESETS
+from lookalike import audit
+from lookalike.losses import presets
+from lookalike.losses.presets import PRESETS
 
 SEED = ("l1", "l2", "ssim", "ssim_l1", "ssim_l2_a", "ssim_l2_b", "l1_l2", "ssim_l1l2_a", "ssim_l1l2_b")
 

@@ -83,7 +83,7 @@ def audit(
 
 
 def _figures(targets: Sequence[str], device: str, json: bool) -> None:
-    from lookalike import figures as room
+    from lookalike.audit import figures as room
 
     found = {target: room.measure(target, device=device) for target in targets}
     if json:

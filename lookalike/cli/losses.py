@@ -18,7 +18,7 @@ def losses(*, json: bool = False) -> int:
     Args:
         json: print JSON.
     """
-    from lookalike.presets import PRESETS
+    from lookalike.losses.presets import PRESETS
 
     rows = PRESETS.values()
     if json:

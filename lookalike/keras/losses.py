@@ -14,7 +14,7 @@ from lookalike.keras import batches
 from lookalike.keras.config import plain, restored
 from lookalike.keras.scores import Score
 from lookalike.losses import is_preset, parse
-from lookalike.presets import preset
+from lookalike.losses.presets import preset
 from lookalike.ranges import DataRange
 from lookalike.registry import options_of
 

@@ -24,8 +24,8 @@ from lookalike.lab.tasks.autoencode import AutoencodeTask
 from lookalike.lab.tasks.restore import RestoreTask
 from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
+from lookalike.losses.presets import is_published
 from lookalike.metric import Metric
-from lookalike.presets import is_published
 from lookalike.records import runs
 
 TASKS: dict[str, type[Task[Any]]] = {

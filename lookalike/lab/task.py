@@ -27,7 +27,7 @@ from lookalike.lab.data import (
     train_and_held,
 )  # fmt: skip
 from lookalike.lab.recipe import Recipe
-from lookalike.presets import is_published
+from lookalike.losses.presets import is_published
 
 R = TypeVar("R", bound=Recipe)
 

@@ -24,7 +24,7 @@ from lookalike.lab.data import Held, Pictures, Report, as_tensor, crops, folder_
 from lookalike.lab.networks import Discriminator, Generator
 from lookalike.lab.recipe import Translate
 from lookalike.lab.task import Direction, Phase, Sets, Task, weighted
-from lookalike.presets import is_published
+from lookalike.losses.presets import is_published
 
 SIDES = ("a", "b")
 

@@ -8,30 +8,24 @@ docstring is the promise.
 from __future__ import annotations
 
 import copy
-import inspect
 import io
 import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
-from importlib import import_module
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
 
-from lookalike import losses, presets, registry
+from lookalike.audit.subjects import Subject, degenerate, distorted, subject_of
 from lookalike.distortions import DISTORTIONS
-from lookalike.metric import PROMISES, Facts, Metric
+from lookalike.metric import PROMISES
 
 Verdict = Literal["kept", "broken", "declined"]
 TOLERANCE = 1e-5  # of float32 values of order one
 STEP = 1e-6  # of a difference quotient, along a direction of length 1
-_SIDES = (64, 192, 256)  # tried in turn on metrics that do not state a smallest side
 
 
 @dataclass(frozen=True)
@@ -47,170 +41,6 @@ class Finding:
     promise: str
     verdict: Verdict
     detail: str
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A metric or loss under audit.
-
-    Attributes:
-        name: for tables.
-        module: what is called with two batches.
-        better: direction.
-        best: score of identical images.
-        side, channels: of the test images.
-        facts: what it says of itself, None for strangers.
-        rebuilt: makes the same metric for another data_range, where it takes one.
-        device: where the test images are.
-    """
-
-    name: str
-    module: Callable[[Tensor, Tensor], Tensor]
-    better: str
-    best: float
-    side: int
-    channels: int
-    facts: Facts | None = None
-    rebuilt: Callable[[Any], Callable[[Tensor, Tensor], Tensor]] | None = None
-    declines: dict[str, str] = field(default_factory=dict)
-    tolerates: dict[str, str] = field(default_factory=dict)
-    device: str = "cpu"
-
-    def picture(self, seed: int = 0) -> Tensor:
-        """A test image of the size and device that this metric takes, ``(1, c, side, side)``."""
-        return texture(self.side, self.channels, seed).to(self.device)
-
-    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """The mean score of a batch, a scalar."""
-        return self.module(x, y).mean()
-
-    def badness(self, score: float) -> float:
-        """A number that grows as the score gets worse."""
-        return score if self.better == "lower" else -score
-
-
-def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
-    """A metric by name, a loss by expression or preset, ``"package.module:Class"``, or an object, made ready.
-
-    A published preset is fed what its authors feed it: the test images on their range.
-
-    Raises:
-        ValueError: when it cannot be found, built without arguments, or called with two batches in [0, 1].
-        TypeError: when it is not callable.
-
-    Example:
-        >>> subject_of("ssim").best
-        1.0
-    """
-    if isinstance(target, str) and ":" not in target and target not in registry.names():
-        return _written(target, device)
-    if isinstance(target, str) and ":" not in target:
-        kind = registry.metric_class(target)
-        return _our_own(
-            kind(check="shapes").to(device),
-            lambda data_range: kind(check="shapes", data_range=data_range).to(device),
-            device,
-        )
-    if isinstance(target, str):
-        built, rebuilt = _imported(target, device)
-        if isinstance(built, Metric):
-            return _our_own(built, rebuilt, device)
-        return _stranger(target.rsplit(":", 1)[1], built, rebuilt, device)
-    if isinstance(target, Metric):
-        return _our_own(target, None, device)
-    if not callable(target):
-        raise TypeError(f"audit: needs something to call with two batches, got {type(target).__name__}")
-    return _stranger(type(target).__name__, target, None, device)
-
-
-def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: str) -> Subject:
-    channels = metric.channels[-1] if metric.channels else 3
-    facts = metric.facts
-    return Subject(
-        facts.name, metric, facts.better, facts.identical, max(64, metric.min_side), channels, facts, rebuilt,
-        dict(facts.declines), dict(facts.tolerates), device,
-    )  # fmt: skip
-
-
-def _written(expression: str, device: str) -> Subject:
-    """A loss by expression or preset."""
-    preset = presets.PRESETS.get(expression)
-    if preset is not None and preset.parts:
-        built = losses.loss(expression).to(device)
-        return _stranger(expression, _Fed(built, preset.fed), lambda data_range: built, device)
-
-    def rebuilt(data_range: Any) -> nn.Module:
-        return losses.loss(expression, data_range=data_range).to(device)
-
-    return _stranger(expression, rebuilt(1.0), rebuilt, device)
-
-
-class _Fed(nn.Module):
-    """A loss without a data range, of images in the unit range brought to the one that it is fed."""
-
-    def __init__(self, loss: nn.Module, fed: tuple[float, float]) -> None:
-        super().__init__()
-        self.loss, self.fed = loss, fed
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        low, high = self.fed
-        x, y = (image.to(torch.promote_types(image.dtype, torch.float32)) for image in (x, y))
-        return self.loss(low + (high - low) * x, low + (high - low) * y)
-
-
-def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]:
-    """Build ``package.module:Class`` (or take a function), for data in [0, 1] where it can be told so."""
-    module_name, _, name = path.partition(":")
-    try:
-        make: Any = getattr(import_module(module_name), name)
-    except AttributeError:
-        raise ValueError(f"audit: module {module_name!r} has no {name!r}") from None
-    except Exception as error:  # a stranger's module may fail in any way it likes
-        raise ValueError(f"audit: cannot import {module_name!r} ({type(error).__name__}: {error})") from None
-    if not callable(make):
-        raise TypeError(f"audit: {path} is {make!r}; name a function or class to call with two batches")
-    is_class: bool = isinstance(make, type)
-    ours = isinstance(make, type) and issubclass(make, Metric)
-    takes_range = "data_range" in _parameters(make)
-
-    def build(data_range: Any) -> Any:
-        options: dict[str, Any] = {"data_range": data_range} if takes_range or ours else {}
-        if not is_class:
-            return partial(make, **options)
-        try:
-            built = make(**options, check="shapes") if ours else make(**options)
-            return built.to(device) if isinstance(built, nn.Module) else built
-        except TypeError as error:
-            raise ValueError(
-                f"audit: cannot build {path} without arguments ({error}); name a function or class that can"
-            ) from None
-
-    return build(1.0), build if takes_range or ours else None
-
-
-def _parameters(made: Any) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(made).parameters)
-    except ValueError:  # some built-in functions have no signature
-        return ()
-
-
-def _stranger(name: str, built: Any, rebuilt: Callable[[Any], Any] | None, device: str) -> Subject:
-    """Measure direction, best value and size on a texture and its noisy copy."""
-    reasons = []
-    for channels in (3, 1):
-        for side in _SIDES:
-            y = texture(side, channels).to(device)
-            try:
-                with torch.no_grad():
-                    best = float(built(y, y).mean())
-                    noisy = float(built(distorted(y, "gaussian_noise", 0.1), y).mean())
-            except Exception as error:  # a stranger may refuse in any way it likes
-                reasons.append(f"{side} px, {channels} channels: {type(error).__name__}: {error}")
-                continue
-            better = "higher" if best > noisy else "lower"
-            return Subject(name, built, better, best, side, channels, None, rebuilt, device=device)
-    raise ValueError(f"audit: {name} scores no pair of batches in [0, 1] ({reasons[0]})")
 
 
 def run(
@@ -248,63 +78,6 @@ def run(
             problems = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
         findings.append(Finding(promise, "broken" if problems else "kept", "; ".join(problems)))
     return findings
-
-
-@cache
-def texture(side: int, channels: int, seed: int = 0) -> Tensor:
-    """A picture-like test image: smooth shading, edges and fine grain, ``(1, channels, side, side)`` in [0, 1].
-
-    Example:
-        >>> tuple(texture(32, 3).shape)
-        (1, 3, 32, 32)
-    """
-    random = np.random.default_rng(seed)
-    shading = np.zeros((side, side))
-    for sigma in (1, 2, 4, 8, 16):
-        shading += sigma * ndimage.gaussian_filter(random.standard_normal((side, side)), sigma, mode="wrap")
-    shading = (shading - shading.min()) / np.ptp(shading)
-    edges = np.zeros((side, side))
-    for _ in range(8):
-        top, left = random.integers(0, side - side // 4, 2)
-        edges[top : top + side // 4, left : left + side // 4] += random.uniform(-0.3, 0.3)
-    planes = []
-    for _ in range(channels):
-        tint, grain = random.uniform(0.8, 1.0), 0.02 * random.standard_normal((side, side))
-        planes.append(np.clip(0.1 + 0.7 * tint * shading + edges + grain, 0.02, 0.98))
-    return torch.from_numpy(np.stack(planes)[None]).float()
-
-
-def distorted(y: Tensor, name: str, strength: float) -> Tensor:
-    """One of `distortions.DISTORTIONS` applied to a batch of one."""
-    image = np.moveaxis(y[0].double().cpu().numpy(), 0, -1)
-    return torch.from_numpy(np.moveaxis(DISTORTIONS[name](image, strength), -1, 0)[None].copy()).to(y)
-
-
-def degenerate(subject: Subject) -> dict[str, tuple[Tensor, Tensor]]:
-    """Pairs on which formulas divide by zero, take roots of zero, or cancel."""
-    side = subject.side
-    y = subject.picture()
-    grey, black = torch.full_like(y, 0.6), torch.zeros_like(y)
-    point = black.clone()
-    point[..., side // 2, side // 2] = 1.0
-    least = subject.facts.min_side if subject.facts else side
-    tiny = y[..., :least, :least]
-    return {
-        "identical": (y, y.clone()),
-        "black": (black, black.clone()),
-        "white": (black + 1, black + 1),
-        "flat": (grey, grey.clone()),
-        "flat and flat + 1e-7": (grey + 1e-7, grey),
-        "flat and flat": (grey, grey / 2),
-        "flat and picture": (grey, y),
-        "picture and flat": (y, grey),
-        "black and white": (black, black + 1),
-        "inverted": (1 - y, y),
-        "one pixel": (point, black),
-        "one pixel against itself": (point, point.clone()),
-        "tiny": (tiny.flip(-1), tiny),
-        "huge offset": (distorted(y, "gaussian_noise", 0.05) + 3000, y + 3000),
-    }
 
 
 def _identical(subject: Subject) -> Iterator[str]:
