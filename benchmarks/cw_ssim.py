@@ -25,7 +25,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 
 def pyiqas_score() -> Score | None:
     """pyiqa's CW-SSIM as a function of two batches, or None where it is not installed."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     try:
         from torchvision_schemas import register_torchvision_schemas
 

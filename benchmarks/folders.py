@@ -120,8 +120,8 @@ def throughput(folder: Path, options: argparse.Namespace) -> int:
     }
     if options.pyiqa is not None:
         commands[COMMAND] = lambda ref, judged: [
-            str(options.pyiqa), "-c", PYIQA, str(ROOT / "tests"), *everything, "-t", str(judged), "-r", str(ref),
-            "--device", "cpu",
+            str(options.pyiqa), "-c", PYIQA, str(ROOT / "tests" / "support"), *everything,
+            "-t", str(judged), "-r", str(ref), "--device", "cpu",
         ]  # fmt: skip
     counts = {name: options.pairs if name != COMMAND else max(4, options.pairs // 8) for name in commands}
     places = {count: some(folder / f"{count}", real, count) for count in {*counts.values(), 2}}

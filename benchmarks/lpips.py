@@ -23,7 +23,7 @@ from torch import Tensor
 from lookalike import registry, weights
 from lookalike.ops.features import random_state
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 NETWORKS = {"vgg": ("lpips_vgg", "vgg16"), "alex": ("lpips_alex", "alexnet")}
 GOALS = {("vgg", "forward"): 2.0, ("vgg", "forward + backward"): 1.4}

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(Path(__file__).parents[1]), str(TESTS), str(TESTS / "golden")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(TESTS / "support"), str(TESTS / "golden")]
 
 from pairs import all_pairs  # noqa: E402
 from peers import PEERS, AbsentError, Image, RefusedError, ours  # noqa: E402

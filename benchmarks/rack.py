@@ -174,7 +174,7 @@ def main() -> int:
             sys.executable, [sys.executable, "-m", "benchmarks.rack", *sys.argv[1:]], {**os.environ, **PINNED}
         )
     warnings.simplefilter("ignore")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     importlib.import_module("torchvision_schemas").register_torchvision_schemas()
     torch.set_num_threads(1)
     wanted = sys.argv[1:]

@@ -126,7 +126,7 @@ def peers_of(ms: bool = False) -> dict[str, Score]:
         "frame-analytics": lambda x, y: frame_analytics.ms_ssim(x, y, data_range=1.0),
         "pytorch-msssim": lambda x, y: pytorch_msssim.ms_ssim(x, y, data_range=1.0),
     }
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     from torchvision_schemas import register_torchvision_schemas
 
     register_torchvision_schemas()  # piqa imports torchvision, which may belong to another build of torch
@@ -359,7 +359,7 @@ def gate() -> None:
     explanation = op.means.explain(x, y, GAUSS, **CONSTANTS)
     if explanation != "cpu: runs":
         raise SystemExit(f"the compiled kernel does not run: {explanation}")
-    test = ROOT / "tests" / "test_ssim_cpu_kernel.py"
+    test = ROOT / "tests" / "ops" / "test_ssim_cpu_kernel.py"
     run = subprocess.run([sys.executable, "-m", "pytest", "-q", "-x", str(test)], cwd=ROOT, check=False)
     if run.returncode:
         raise SystemExit("the kernels' tests fail: nothing is timed")

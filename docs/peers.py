@@ -126,7 +126,7 @@ def _apart(target: str) -> Row:
 
 def _audited(target: str) -> Row:
     torch.set_num_threads(1)
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     importlib.import_module("torchvision_schemas").register_torchvision_schemas()
     subject = audit.subject_of(target)
     findings = [dataclasses.asdict(finding) for finding in audit.run(subject)]

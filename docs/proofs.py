@@ -33,8 +33,8 @@ PAGE_TAIL = """
 MS-GMSD, DSS, PSNR-HVS, PSNR-HVS-M, FLIP, S-CIELAB, SSIMULACRA 2, MAD, LPIPS, DISTS and CIEDE2000 have no such
 program here. They are held to published tables (CIEDE2000, LPIPS), to recorded values of the reference programs
 (SSIMULACRA 2, FLIP, PSNR-HVS), to the official packages (LPIPS, DISTS), to other packages where those are
-right, and MAD to a NumPy version written from the paper: `tests/test_rack_recorded.py`, `test_rack_colour.py`,
-`test_mad.py`, `test_lpips.py`, `test_dists.py`, `test_colour.py`.
+right, and MAD to a NumPy version written from the paper: in `tests/metrics`, `test_rack_recorded.py`,
+`test_rack_colour.py`, `test_mad.py`, `test_lpips.py`, `test_dists.py`, `test_colour.py`.
 """
 
 
@@ -49,8 +49,8 @@ class Row(NamedTuple):
 
 def main() -> int:
     """Compare, and write the page."""
-    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "golden")]
-    values = importlib.import_module("test_author_values")
+    sys.path[:0] = [str(ROOT / "tests" / name) for name in ("support", "golden", "metrics")]
+    values = importlib.import_module("author_values")
     pairs = list(_pairs(values))
     lines = []
     for row in _rows():

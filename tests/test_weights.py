@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from learned import SHARED, needs
+from learned import DATA, needs
+from places import ROOT
 
 from lookalike import weights
 from lookalike.ops.features import Features, random_state
 from lookalike.weights import Archive, File, MissingWeights, Part
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def saved(number: float) -> bytes:
@@ -339,7 +338,7 @@ def _last(network: str) -> list[str]:
 
 def _all_copies(network: str) -> list[Path]:
     return [place for place, _ in weights._places(weights.PARTS[network])] + [
-        SHARED / "weights" / f"{network}_features.pth"
+        DATA / "weights" / f"{network}_features.pth"
     ]
 
 

@@ -13,9 +13,9 @@ filters are Kovesi's with wavelengths of 3 to 243 px. The local error is that of
 scale on which the authors chose β1 and β2.
 Not proved against the authors: their program was not at hand, and values published with other packages come from
 those packages. The formula with vIQA 3.0.1's conventions gives vIQA's values to 1e-9 where sides are even
-(`tests/test_mad.py` names them: 64 px a degree, another threshold of darkness, maps shifted by half a block). On
-photographs that is 0.5 to 0.9 of the value here; pyiqa 0.1.16, with other log Gabor filters, gives 1.2 to 2
-times it.
+(`tests/metrics/test_mad.py` names them: 64 px a degree, another threshold of darkness, maps shifted by half a
+block). On photographs that is 0.5 to 0.9 of the value here; pyiqa 0.1.16, with other log Gabor filters, gives 1.2
+to 2 times it.
 """
 
 from __future__ import annotations

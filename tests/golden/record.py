@@ -197,7 +197,7 @@ def open_torchmetrics() -> Library:
 
 def open_pyiqa() -> Library:
     """pyiqa's SSIM family: on rounded 0..255 luma (YIQ), or on RGB for `ssimc`, in float64."""
-    sys.path.append(str(Path(__file__).parents[1]))
+    sys.path.append(str(Path(__file__).parents[1] / "support"))
     from torchvision_schemas import register_torchvision_schemas
 
     register_torchvision_schemas()

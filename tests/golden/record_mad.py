@@ -52,7 +52,7 @@ def pyiqa() -> Score:
 
 def main() -> int:
     """Run what is here and write the file."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
     recorded = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
     made = pairs.all_pairs()
     images = {name: made[name] for name in NAMES}

@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from places import SHARED
 from skimage import data
 
 from lookalike import registry, study
@@ -18,7 +18,6 @@ from lookalike.study import maps, paper
 from lookalike.study.columns import columns, scores_of, whole_image_ssim
 from lookalike.study.pictures import TOLERANCE, jpeg_at_target, match, mse, pictures_of
 
-SHARED = Path(os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared"))
 CROPS = SHARED / "data" / "pairs" / "wang_simoncelli_2005"
 # MSE, and the authors' own programs for SSIM and CW-SSIM, on the crops of the paper's figure
 AUTHORS_PROGRAMS = {

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from kernel_pairs import images
+from places import ROOT
 from torch import Tensor
 
 from lookalike.ops import ssim
@@ -24,7 +24,6 @@ from lookalike.ops.ssim import gpu_calls, l1, reference
 from lookalike.ops.window import gaussian, uniform
 
 interpreted = pytest.mark.skipif(not gpu_calls._INTERPRETED, reason="runs in a process with TRITON_INTERPRET=1")
-ROOT = Path(__file__).parents[1]
 CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
 GAUSS = gaussian(11, 1.5)
 BORDERS = ("valid", "reflect", "symmetric", "zero")

@@ -2,13 +2,13 @@
 
 import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from learned import SHARED, needs, untrained
+from learned import DATA, needs, untrained
 from PIL import Image
+from places import GOLDEN_FOLDER
 from torchvision_schemas import register_torchvision_schemas
 
 from lookalike import batches, losses, registry, samples, weights
@@ -17,7 +17,7 @@ from lookalike.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSSqueeze
 from lookalike.ops.features import random_state
 from lookalike.weights import MissingWeights
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "authors.json").read_text())["values"]
+GOLDEN = json.loads((GOLDEN_FOLDER / "authors.json").read_text())["values"]
 KINDS = {"alex": LPIPSAlex, "vgg": LPIPSVGG, "squeeze": LPIPSSqueeze}
 CHANNELS = {
     "alex": (64, 192, 384, 256, 256),
@@ -127,7 +127,7 @@ def test_the_authors_values(name, kinds):
             assert abs(found - GOLDEN[key][name]) < 2e-6, f"{key}: {found} instead of {GOLDEN[key][name]}"
 
 
-@pytest.mark.skipif(not (SHARED / "pairs" / "lpips").is_dir(), reason="the authors' example images are not here")
+@pytest.mark.skipif(not (DATA / "pairs" / "lpips").is_dir(), reason="the authors' example images are not here")
 @pytest.mark.parametrize(
     ("name", "far", "near", "tolerance"),
     [
@@ -140,7 +140,7 @@ def test_the_published_example(name, far, near, tolerance):
     """0.722 and 0.138 on the authors' page, for AlexNet; the further digits are those of their package."""
     metric = registry.get(name)
     reference, *judged = (
-        as_batch(np.asarray(Image.open(SHARED / "pairs" / "lpips" / f"{part}.png").convert("RGB")))
+        as_batch(np.asarray(Image.open(DATA / "pairs" / "lpips" / f"{part}.png").convert("RGB")))
         for part in ("ex_ref", "ex_p0", "ex_p1")
     )
     for image, wanted in zip(judged, (far, near), strict=True):

@@ -2,19 +2,19 @@
 
 import json
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from learned import needs, untrained
+from places import GOLDEN_FOLDER
 from torchvision_schemas import register_torchvision_schemas
 
 from lookalike import batches, samples, weights
 from lookalike.metrics.dists import DISTS
 from lookalike.ops.features import random_state
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "authors.json").read_text())["values"]
+GOLDEN = json.loads((GOLDEN_FOLDER / "authors.json").read_text())["values"]
 
 
 @pytest.fixture(scope="module")

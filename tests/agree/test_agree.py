@@ -3,11 +3,11 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from places import SHARED
 from scipy import stats
 from scipy.io import savemat
 
@@ -15,8 +15,8 @@ from lookalike import agree
 from lookalike.agree import correlation
 from lookalike.cli.main import main
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-LISTS = sorted(set((SHARED / "scores").glob("*.txt")) - {SHARED / "scores/SOURCE.txt"})
+DATA = SHARED / "data"
+LISTS = sorted(set((DATA / "scores").glob("*.txt")) - {DATA / "scores/SOURCE.txt"})
 
 
 def drawn(n=300, noise=0.4, seed=0):
@@ -245,12 +245,12 @@ def test_a_run_that_was_stopped_is_taken_up_and_other_metrics_are_not_mixed_in(t
         agree.score(database, {"m": "m|v:2"}, scorer, path)
 
 
-@pytest.mark.skipif(not (SHARED / "tid2008").is_dir(), reason="the six images of TID2008 are not on this machine")
+@pytest.mark.skipif(not (DATA / "tid2008").is_dir(), reason="the six images of TID2008 are not on this machine")
 def test_the_six_images_of_tid2008_are_ordered_as_people_did(tmp_path):
     from lookalike.scoring.pair import measure
 
     opinions = {"I08_07_1": 5.1563, "I08_07_2": 4.5313, "I08_07_3": 3.5484, "I08_07_4": 2.5484}
-    folder = SHARED / "tid2008"
+    folder = DATA / "tid2008"
     for name in ("ssim", "ms_ssim", "psnr"):
         scores = [measure(folder / f"{image}.bmp", folder / "I08.BMP", name)[0].value or 0 for image in opinions]
         assert scores == sorted(scores, reverse=True)

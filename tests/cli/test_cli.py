@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from places import ROOT
 from skimage import data
 
 from lookalike import __version__, files, registry, signature
@@ -37,7 +38,7 @@ class Fine(torch.nn.Module):
 
 def run(*arguments: str | Path, cwd: Path | None = None, stdin: Any = None) -> subprocess.CompletedProcess[str]:
     """One command in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "lookalike", *map(str, arguments)], cwd=cwd, stdin=stdin, env=environment,
         capture_output=True, text=True, timeout=300, encoding="utf-8",
@@ -93,7 +94,7 @@ def test_help_does_not_wait_for_torch() -> None:
         "except SystemExit as end: assert end.code == 0\n"
         "print(*{'torch', 'numpy', 'PIL', 'scipy', 'rich'} & set(sys.modules), file=sys.stderr)"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stderr.split() == []
@@ -140,7 +141,7 @@ def test_wrong_usage_in_a_process() -> None:
 def test_a_reader_that_leaves_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with os.fdopen(writing, "wb") as pipe:
         done = subprocess.run(
             [sys.executable, "-m", "lookalike", "metrics", "--conventions", "--json"], stdout=pipe, env=environment,
@@ -152,7 +153,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
 def test_a_full_disk_is_one_line() -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "lookalike", "metrics", "--conventions"], stdout=full, env=environment,
@@ -165,7 +166,7 @@ def test_a_full_disk_is_one_line() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_interrupted_is_130(tmp_path: Path) -> None:
     (tmp_path / "slow_loss.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-m", "lookalike", "audit", "slow_loss:Loss"], cwd=tmp_path, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

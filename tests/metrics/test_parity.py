@@ -6,19 +6,19 @@ Both sides compute in float64 where the library can; `benchmarks/parity.py` prin
 import functools
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pairs import SYNTHETIC, crop, distort, photograph, sk_pairs, synthetic_pairs
 from peers import PEERS, SINGLE, AbsentError, RefusedError, ours, unit
+from places import GOLDEN_FOLDER
 from scipy import ndimage
 
 import lookalike
 from lookalike.conventions import CONVENTIONS
 
-RECORD = json.loads((Path(__file__).parent / "golden/recorded.json").read_text(encoding="utf-8"))
+RECORD = json.loads((GOLDEN_FOLDER / "recorded.json").read_text(encoding="utf-8"))
 
 # (library of the record, its metric, our convention, our metric, tolerance)
 RECORDED = (

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from places import ROOT
 from torch import nn
 from torch.nn import functional as F
 
@@ -29,8 +30,6 @@ from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Tran
 from lookalike.lab.tasks.translate import Pool
 from lookalike.losses import loss as loss_of
 from lookalike.records import runs
-
-ROOT = Path(__file__).parents[1]
 
 
 def picture(seed: int, side: int = 40) -> np.ndarray:

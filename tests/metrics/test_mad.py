@@ -3,21 +3,21 @@
 import json
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from author_values import made_pairs
 from numpy.lib.stride_tricks import sliding_window_view
+from places import GOLDEN_FOLDER
 from record_mad import CUT
 from scipy import ndimage
-from test_author_values import made_pairs
 
 import lookalike
 from lookalike import audit
 from lookalike.metrics.mad import appearance, detection
 
-RECORDED = json.loads((Path(__file__).parent / "golden/mad.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((GOLDEN_FOLDER / "mad.json").read_text(encoding="utf-8"))
 WEIGHTS = np.array([0.5, 0.75, 1, 5, 6]) / 13.25
 
 

@@ -1,20 +1,8 @@
-"""Against the metric authors' own programs: values that their MATLAB code gives in GNU Octave, in float64.
+"""Against the metric authors' own programs: values that their MATLAB code gives in GNU Octave, in float64."""
 
-The values of pairs made from scikit-image's photographs are in `golden/authors.json`. Those of pairs that may not
-be copied into the project are read from a folder `shared` beside the repository, or named by LOOKALIKE_SHARED;
-without it those tests skip.
-"""
-
-import functools
-import json
-import os
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from pairs import all_pairs
-from PIL import Image
+from author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
 
 import lookalike
 
@@ -30,63 +18,6 @@ METRICS = {
     "mse": ("mse", {}),
     "psnr": ("psnr", {}),
 }
-
-ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("LOOKALIKE_SHARED", ROOT.parent / "shared"))
-AUTHORS = json.loads((ROOT / "tests/golden/authors.json").read_text(encoding="utf-8"))["values"]
-
-FILES = {
-    "wang": ("wang_einstein/einstein.gif", "wang_einstein/{}.gif"),
-    "tid2013": ("tid2013/ref_{}.bmp", "tid2013/dist_{}.bmp"),
-    "ws2005": ("wang_simoncelli_2005/fig1_a.png", "wang_simoncelli_2005/fig1_{}.png"),
-    "derived": ("derived/{}_ref.png", "derived/{}_dist.png"),
-    "lpips": ("lpips/ex_ref.png", "lpips/ex_{}.png"),
-    "piq/goldhill": ("piq/goldhill.gif", "piq/goldhill_jpeg.gif"),
-    "piq/I01": ("piq/I01.BMP", "piq/i01_01_5.bmp"),
-    "plenoptic/einstein_curie": ("plenoptic/einstein.pgm", "plenoptic/curie.pgm"),
-    "tf/cb12": ("tensorflow/checkerboard1.png", "tensorflow/checkerboard2.png"),
-    "tf/cb13": ("tensorflow/checkerboard1.png", "tensorflow/checkerboard3.png"),
-    "tf/cb23": ("tensorflow/checkerboard2.png", "tensorflow/checkerboard3.png"),
-    "tf/cat20_72": ("tensorflow/cat_q20.jpg", "tensorflow/cat_q72.jpg"),
-    "tf/cat20_95": ("tensorflow/cat_q20.jpg", "tensorflow/cat_q95.jpg"),
-    "tf/cat72_95": ("tensorflow/cat_q72.jpg", "tensorflow/cat_q95.jpg"),
-}
-
-
-def shared_values():
-    path = SHARED / "golden/golden.json"
-    if not path.is_file():
-        return {}
-    values = json.loads(path.read_text(encoding="utf-8"))["values"]
-    return {name: of for name, of in values.items() if name not in AUTHORS}
-
-
-GOLDEN = shared_values()
-no_folder = pytest.mark.skipif(not GOLDEN, reason="no folder shared/golden beside the repository")
-
-
-def tensor(image, dtype=torch.float64):
-    """(1, c, h, w) on 0..255."""
-    planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    return torch.from_numpy(np.ascontiguousarray(planes))[None].to(dtype)
-
-
-@functools.cache
-def made_pairs():
-    return all_pairs()
-
-
-@functools.cache
-def file_pair(name):
-    group, _, rest = name.partition("/")
-    patterns = FILES.get(name) or FILES[group]
-    reference = read(patterns[0].format(rest))
-    return reference, reference[::-1] if rest == "flipvertical" else read(patterns[1].format(rest))
-
-
-def read(path):
-    with Image.open(SHARED / "data/pairs" / path) as image:
-        return np.array(image if image.mode == "L" else image.convert("RGB"))
 
 
 def measured(key, pair, dtype=torch.float64):

@@ -4,11 +4,9 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from places import ROOT
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
@@ -19,7 +17,7 @@ def test_the_suite_on(backend):
     command = [
         sys.executable, "-m", "pytest", "-q", "-W", "default", "--import-mode=importlib", "--doctest-modules",
         "-o", "addopts=", "-p", "no:logging", "-p", "no:cacheprovider", "-p", "no:xdist",
-        "tests/keras_suite.py", "lookalike/keras",
+        "tests/keras/keras_suite.py", "lookalike/keras",
     ]  # fmt: skip
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
+from author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
 from torchvision_schemas import register_torchvision_schemas
 
 import lookalike

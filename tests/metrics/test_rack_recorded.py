@@ -1,12 +1,12 @@
 """NLPD, IW-SSIM, SR-SIM, DSS, PSNR-HVS(-M) and FLIP against their authors' programs and other packages."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
 from PIL import Image
-from test_author_values import AUTHORS, GOLDEN, file_pair, made_pairs, no_folder, tensor
+from places import GOLDEN_FOLDER
 
 import lookalike
 from lookalike import audit
@@ -21,7 +21,7 @@ METRICS = {
     "srsim": ("sr_sim", {}, True),
 }
 FLOAT64, FLOAT32 = 1e-12, 1e-5
-RECORDED = json.loads((Path(__file__).parent / "golden/rack.json").read_text(encoding="utf-8"))["values"]
+RECORDED = json.loads((GOLDEN_FOLDER / "rack.json").read_text(encoding="utf-8"))["values"]
 
 
 def fed(pair, coloured, dtype=torch.float64):

@@ -7,17 +7,17 @@ to F07).
 
 import functools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pairs import crop, distort, grey, photograph
+from places import GOLDEN_FOLDER
 from scipy import ndimage
 
 import lookalike
 
-AUTHORS = json.loads((Path(__file__).parent / "golden/authors.json").read_text(encoding="utf-8"))["values"]
+AUTHORS = json.loads((GOLDEN_FOLDER / "authors.json").read_text(encoding="utf-8"))["values"]
 SIMILARITIES = ("ssim", "ms_ssim", "cw_ssim")
 ALL = tuple(name for name in lookalike.catalog() if not lookalike.registry.metric_class(name).facts.weights)
 

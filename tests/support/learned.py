@@ -16,14 +16,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from places import SHARED
 
 from lookalike import weights
 from lookalike.ops.features import random_state
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 
-if weights.FOLDER not in os.environ and (SHARED / "weights").is_dir():
-    os.environ[weights.FOLDER] = str(SHARED / "weights")
+if weights.FOLDER not in os.environ and (DATA / "weights").is_dir():
+    os.environ[weights.FOLDER] = str(DATA / "weights")
 os.environ[weights.OFFLINE] = "1"
 
 

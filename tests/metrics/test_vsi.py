@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from author_values import made_pairs, tensor
 from scipy import ndimage
-from test_author_values import made_pairs, tensor
 from torchvision_schemas import register_torchvision_schemas
 
 import lookalike

@@ -1,18 +1,18 @@
 """Colour measures against the published table, scikit-image and SciPy."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from places import GOLDEN_FOLDER
 from scipy import ndimage
 
 import lookalike
 from lookalike.metrics import colour as metrics
 from lookalike.ops import colour
 
-TABLE = json.loads((Path(__file__).parent / "golden/sharma2005.json").read_text(encoding="utf-8"))["pairs"]
+TABLE = json.loads((GOLDEN_FOLDER / "sharma2005.json").read_text(encoding="utf-8"))["pairs"]
 COLOUR = ("ciede2000", "ciede2000_low", "delta_l", "delta_a", "delta_b", "chroma_ratio")
 
 

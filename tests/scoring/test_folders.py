@@ -23,6 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from places import ROOT
 from scipy import stats
 from skimage import data
 
@@ -36,7 +37,6 @@ from lookalike.scoring.pair import measure
 from lookalike.scoring.recipe import Recipe, Scorer, Work
 from lookalike.scoring.run import Scored, score_folders
 
-ROOT = Path(__file__).parents[1]
 METRICS = ["psnr", "ssim"]
 
 

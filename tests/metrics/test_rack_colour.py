@@ -2,18 +2,18 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from test_author_values import made_pairs, tensor
+from author_values import made_pairs, tensor
+from places import GOLDEN_FOLDER
 
 import lookalike
 from lookalike import audit
 from lookalike.metrics import s_cielab
 from lookalike.metrics.ssimulacra2 import _BLUR
 
-RECORDED = json.loads((Path(__file__).parent / "golden/ssimulacra2.json").read_text(encoding="utf-8"))["values"]
+RECORDED = json.loads((GOLDEN_FOLDER / "ssimulacra2.json").read_text(encoding="utf-8"))["values"]
 COLOUR, GREY, RELATIVE = 0.03, 0.11, 2e-4
 
 

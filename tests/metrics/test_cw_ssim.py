@@ -2,13 +2,12 @@
 
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from places import GOLDEN_FOLDER, SHARED
 
 from lookalike import audit, losses
 from lookalike.metrics.cw_ssim import CWSSIM, cw_ssim, smallest_side
@@ -16,7 +15,6 @@ from lookalike.metrics.ssim import ssim
 from lookalike.ops import colour, pyramid
 from tests.golden import pairs
 
-SHARED = Path(os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared"))
 SETTINGS = {
     "cwssim_L4O8_gauss": {},
     "cwssim_L4O8_mean": {"pooling": "mean"},
@@ -52,7 +50,7 @@ def misses(values, images, dtype):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-7)])
 def test_the_authors_numbers(dtype, tolerance):
-    values = golden(Path(__file__).parent / "golden" / "authors.json")
+    values = golden(GOLDEN_FOLDER / "authors.json")
     images = pairs.sk_pairs() | {"skimage/camera_noisy": pairs.camera_noisy()}
     found = misses(values, images, dtype)
     assert len(found) == 80
@@ -88,7 +86,7 @@ def test_the_authors_numbers_on_the_field_s_own_images(dtype, tolerance):
 
 
 def test_what_pyiqa_gives_on_grey_images():
-    record = json.loads((Path(__file__).parent / "golden" / "recorded.json").read_text(encoding="utf-8"))
+    record = json.loads((GOLDEN_FOLDER / "recorded.json").read_text(encoding="utf-8"))
     values, images = record["values"]["pyiqa"]["cw_ssim"], pairs.all_pairs()
     grey = [name for name in values if images[name][0].ndim == 2]
     assert len(grey) > 10
