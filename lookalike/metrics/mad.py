@@ -225,7 +225,7 @@ def _cached_filters(height: int, width: int, dtype: torch.dtype, device: torch.d
         height, width, wavelengths=[3.0 * 3**scale for scale in range(len(_WEIGHTS))], ratio=0.55,
         orientations=_ORIENTATIONS, spread=math.pi / _ORIENTATIONS / 1.5,
     )  # fmt: skip
-    return (angular[:, None] * radial).to(device, dtype)
+    return torch.from_numpy(angular[:, None] * radial).to(device, dtype)
 
 
 class MAD(Metric):

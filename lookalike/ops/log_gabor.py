@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
+
+Odd = Literal["ends", "between"]
 
 
 def log_gabor(
-    height: int, width: int, *, wavelengths: Sequence[float], ratio: float, orientations: int, spread: float
-) -> tuple[Tensor, Tensor]:
+    height: int,
+    width: int,
+    *,
+    wavelengths: Sequence[float],
+    ratio: float,
+    orientations: int,
+    spread: float,
+    odd: Odd = "ends",
+) -> tuple[np.ndarray, np.ndarray]:
     """The two factors of the filters, in the order of the discrete Fourier transform.
 
     Args:
@@ -25,37 +34,49 @@ def log_gabor(
         ratio: of the deviation of the radial Gaussian to the centre frequency; 0.55 is about two octaves.
         orientations: directions, evenly over half a turn.
         spread: deviation of the angular Gaussian, in radians.
+        odd: the frequencies along an odd side, as for `frequencies`.
 
     Returns:
-        Radial ``(scales, h, w)`` and angular ``(orientations, h, w)``, float64 on the CPU; 0 for the mean.
+        Radial ``(scales, h, w)`` and angular ``(orientations, h, w)``, float64; 0 for the mean.
 
     Example:
         >>> radial, angular = log_gabor(8, 8, wavelengths=[4], ratio=0.55, orientations=2, spread=0.5)
         >>> [round(value, 3) for value in radial[0, 0].tolist()[:5]], round(float(angular[1, 0, 2]), 4)
         ([0.0, 0.511, 1.0, 0.795, 0.511], 0.0072)
     """
-    down, right = (frequencies(side) for side in (height, width))
-    radius, angle = torch.hypot(down[:, None], right), torch.atan2(-down[:, None], right)
+    down, right = (frequencies(side, odd) for side in (height, width))
+    radius, angle = np.hypot(down[:, None], right), np.arctan2(-down[:, None], right)
     radius[0, 0] = 1
     radial = []
     for wavelength in wavelengths:
-        band = torch.exp(-((radius * wavelength).log() ** 2) / (2 * math.log(ratio) ** 2))
+        band = np.exp(-(np.log(radius * wavelength) ** 2) / (2 * math.log(ratio) ** 2))
         band[0, 0] = 0
         radial.append(band)
     angular = []
     for orientation in range(orientations):
         turn = angle - orientation * math.pi / orientations
-        turn = torch.atan2(turn.sin(), turn.cos())
-        angular.append(torch.exp(-(turn**2) / (2 * spread**2)))
-    return torch.stack(radial), torch.stack(angular)
+        turn = np.arctan2(np.sin(turn), np.cos(turn))
+        angular.append(np.exp(-(turn**2) / (2 * spread**2)))
+    return np.stack(radial), np.stack(angular)
 
 
-def frequencies(count: int) -> Tensor:
-    """Cycles a pixel in the order of the discrete Fourier transform; odd sides end at 1/2, as in Kovesi's program.
+def frequencies(count: int, odd: Odd = "ends") -> np.ndarray:
+    """Cycles a pixel in the order of the discrete Fourier transform.
+
+    Args:
+        count: pixels of the side.
+        odd: of an odd side: ``"ends"`` reaches 1/2 at both ends, as in Kovesi's later program; ``"between"`` lies half
+            a step beside the frequencies of the transform, as in his earlier one, which MAD and others copied.
 
     Example:
         >>> frequencies(4).tolist(), frequencies(3).tolist()
         ([0.0, 0.25, -0.5, -0.25], [0.0, 0.5, -0.5])
+        >>> [round(value, 4) for value in frequencies(3, "between").tolist()]
+        [0.1667, -0.5, -0.1667]
     """
-    whole = torch.arange(count, dtype=torch.float64, device="cpu") - count // 2
-    return (whole / (count if count % 2 == 0 else max(1, count - 1))).roll(-(count // 2))
+    whole = np.fft.ifftshift(np.arange(count, dtype=np.float64) - count // 2)
+    if count % 2 == 0:
+        return whole / count
+    if odd == "ends":
+        return whole / max(1, count - 1)
+    return np.fft.fftshift(np.arange(count) - count / 2) / count

@@ -10,6 +10,7 @@ import math
 import operator
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,24 +59,24 @@ def phase_congruency(x: Tensor) -> Tensor:
 
 def _filters(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """The filters, ``(orientations, scales, h, w)``, and what the root of the median is multiplied by."""
-    return _cached(height, width, dtype, device)
+    filters, noise = _arrays(height, width, "float64" if dtype == torch.float64 else "float32")
+    return torch.from_numpy(filters).to(device, dtype), torch.from_numpy(noise).to(device, dtype)
 
 
 setattr(_filters, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _cached(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def _arrays(height: int, width: int, precision: str) -> tuple[np.ndarray, np.ndarray]:
     radial, angular = log_gabor(
         height, width, wavelengths=[6 * 2**scale for scale in range(_SCALES)], ratio=0.55,
         orientations=_ORIENTATIONS, spread=math.pi / _ORIENTATIONS / 1.2,
     )  # fmt: skip
     down, right = (frequencies(side) for side in (height, width))
-    low = 1 / (1 + (torch.hypot(down[:, None], right) / 0.45) ** 30)
+    low = 1 / (1 + (np.hypot(down[:, None], right) / 0.45) ** 30)
     filters = angular[:, None] * (radial * low)
     # The expected energy of noise whose squares have median 1, and 2 deviations, over 1.7.
-    impulse = torch.fft.ifft2(filters).real.sum(1).square().sum((1, 2)) * (height * width)
-    power = impulse / filters[:, 0].square().sum((1, 2)) / math.log(2)
-    noise = power.sqrt() * (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
-    return filters.to(device, dtype), noise.to(device, dtype)
+    impulse = (np.fft.ifft2(filters).real.sum(1) ** 2).sum((1, 2)) * (height * width)
+    power = impulse / (filters[:, 0] ** 2).sum((1, 2)) / math.log(2)
+    noise = np.sqrt(power) * (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
+    return filters.astype(precision), noise.astype(precision)
