@@ -65,8 +65,8 @@ def frequencies(count: int, odd: Odd = "ends") -> np.ndarray:
 
     Args:
         count: pixels of the side.
-        odd: of an odd side: ``"ends"`` reaches 1/2 at both ends, as in Kovesi's later program; ``"between"`` lies half
-            a step beside the frequencies of the transform, as in his earlier one, which MAD and others copied.
+        odd: of an odd side: ``"ends"`` reaches 1/2 at both ends, as in Kovesi's later program; ``"between"`` lies
+            half a step beside the frequencies of the transform, as in his earlier one, which MAD copied.
 
     Example:
         >>> frequencies(4).tolist(), frequencies(3).tolist()
