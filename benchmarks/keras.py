@@ -165,11 +165,11 @@ class Worker:
 
 def ready(expression: str) -> bool:
     """Whether the weights that a loss needs are on this machine; says so where they are not."""
-    from lookalike import weights
+    from lookalike import registry, weights
 
-    needed = expression.replace("_", "-") if expression.startswith("lpips") else None
-    if needed and not weights.present(needed):
-        print(f"  {expression}: left out, its weights ({needed}) are not on this machine")
+    needed = registry.weights_of(expression) if expression.startswith("lpips") else ()
+    if not weights.present(*needed):
+        print(f"  {expression}: left out, {weights.missing(*needed)}")
         return False
     return True
 

@@ -50,7 +50,7 @@ class Facts:
         volumes: whether ``(n, c, d, h, w)`` is accepted.
         masks: whether ``forward`` takes a mask.
         unit: of the score, "" when it has none.
-        weights: the learned weights it needs, "" for none.
+        weights: the parts of `lookalike.weights.known` that it needs with default options.
         quadratic: whether its time grows with the square of the number of pixels: minutes for a photograph.
         version: of the formula; it changes only when a number changes.
         alone: why it cannot be the only term of a training loss, "" when it can.
@@ -72,7 +72,7 @@ class Facts:
     volumes: bool = False
     masks: bool = False
     unit: str = ""
-    weights: str = ""
+    weights: tuple[str, ...] = ()
     quadratic: bool = False
     version: int = 1
     alone: str = ""

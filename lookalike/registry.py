@@ -11,6 +11,7 @@ from typing import Any
 from lookalike import metrics
 from lookalike.metric import Metric
 from lookalike.options import meant
+from lookalike.weights import known
 
 
 @cache
@@ -57,6 +58,35 @@ def without_weights() -> list[str]:
         (True, False)
     """
     return [name for name in catalog() if not metric_class(name).facts.weights]
+
+
+def weights_of_all() -> dict[str, tuple[str, ...]]:
+    """The parts of `lookalike.weights` that each metric needs, by the metric's name; metrics without are left out.
+
+    Example:
+        >>> weights_of_all()["lpips_alex"]
+        ('alexnet', 'lpips-alex-heads')
+    """
+    return {name: needed for name in catalog() if (needed := metric_class(name).facts.weights)}
+
+
+def weights_of(name: str) -> tuple[str, ...]:
+    """The parts behind a name: a part's own, or a metric's, with hyphens or underscores.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest one.
+
+    Example:
+        >>> weights_of("lpips-alex"), weights_of("vgg16")
+        (('alexnet', 'lpips-alex-heads'), ('vgg16',))
+    """
+    sets = weights_of_all()
+    if (metric := name.replace("-", "_")) in sets:
+        return sets[metric]
+    if name in known.PARTS:
+        return (name,)
+    names = [*sets, *known.PARTS]
+    raise ValueError(f"no weights are called {name!r}{meant(name, names)}; there are {', '.join(names)}")
 
 
 def cheap() -> list[str]:

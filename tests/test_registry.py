@@ -13,7 +13,7 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import _kernels
 
 CATALOGUE = [
-    pytest.param(name, marks=needs(registry.metric_class(name).facts.weights)) for name in registry.catalog()
+    pytest.param(name, marks=needs(*registry.metric_class(name).facts.weights)) for name in registry.catalog()
 ]
 
 

@@ -20,9 +20,9 @@ import torch
 from learned import DATA, needs
 from places import ROOT
 
-from lookalike import weights
+from lookalike import registry, weights
 from lookalike.ops.features import Features, random_state
-from lookalike.weights import Archive, File, MissingWeights, Part
+from lookalike.weights import Archive, File, MissingWeights, Part, known, obtain
 
 
 def saved(number: float) -> bytes:
@@ -98,7 +98,7 @@ def places(tmp_path, monkeypatch):
 
 def put_part(monkeypatch, **about) -> None:
     file = File(**{"name": "toy.pth", "sha256": digest(GOOD), "mib": 0.1, "licence": "none"} | about)
-    monkeypatch.setattr(weights, "PARTS", {"toy": Part("toy", "a toy", (file,))})
+    monkeypatch.setattr(known, "PARTS", {"toy": Part("toy", "a toy", (file,))})
 
 
 def put(place: Path, content: bytes) -> Path:
@@ -196,7 +196,7 @@ def test_the_next_address_is_tried_where_one_fails(places, monkeypatch, server):
     pages["/second"] = GOOD
     first = File(name="a.pth", sha256=digest(GOOD), mib=0.1, licence="none", address=f"{address}/first")
     second = File(name="b.pth", sha256=digest(GOOD), mib=0.1, licence="none", address=f"{address}/second")
-    monkeypatch.setattr(weights, "PARTS", {"toy": Part("toy", "a toy", (first, second))})
+    monkeypatch.setattr(known, "PARTS", {"toy": Part("toy", "a toy", (first, second))})
     assert weights.fetch("toy") == [places[0] / "b.pth"]
     assert asked == ["/first", "/second"]
 
@@ -283,13 +283,13 @@ def test_an_explicit_path_that_is_no_file_is_said():
 
 @pytest.mark.parametrize("name", ["lpips-alxe", "", "vgg 16"])
 def test_an_unknown_name_is_named(name):
-    with pytest.raises(ValueError, match="there are lpips-alex"):
-        weights.parts_of(name)
+    with pytest.raises(ValueError, match="there are contextual"):
+        registry.weights_of(name)
 
 
 def test_names_may_be_written_as_the_metrics_are():
-    assert weights.parts_of("lpips_alex") == weights.parts_of("lpips-alex")
-    assert [part.name for part in weights.parts_of("squeezenet1_1")] == ["squeezenet1_1"]
+    assert registry.weights_of("lpips_alex") == registry.weights_of("lpips-alex")
+    assert registry.weights_of("squeezenet1_1") == ("squeezenet1_1",)
 
 
 def test_the_table_is_complete():
@@ -306,7 +306,7 @@ def test_the_table_is_complete():
             if file.archive:
                 assert re.fullmatch("[0-9a-f]{64}", file.archive.sha256)
                 assert file.member
-    for parts in weights.SETS.values():
+    for parts in registry.weights_of_all().values():
         assert set(parts) <= set(weights.PARTS)
 
 
@@ -337,7 +337,7 @@ def _last(network: str) -> list[str]:
 
 
 def _all_copies(network: str) -> list[Path]:
-    return [place for place, _ in weights._places(weights.PARTS[network])] + [
+    return [place for place, _ in obtain._places(weights.PARTS[network])] + [
         DATA / "weights" / f"{network}_features.pth"
     ]
 
@@ -367,7 +367,7 @@ def test_the_command_lists_and_fetches(command, places, monkeypatch, server, cap
     address, pages, _ = server
     pages["/toy.pth"] = GOOD
     put_part(monkeypatch, address=f"{address}/toy.pth")
-    monkeypatch.setattr(weights, "SETS", {"both": ("toy",)})
+    monkeypatch.setattr(registry, "weights_of_all", lambda: {"both": ("toy",)})
     assert command(["weights"]) == 0
     assert "toy" in capsys.readouterr().out
     assert command(["weights", "fetch", "both", "toy"]) == 0
@@ -383,7 +383,7 @@ def test_the_command_lists_and_fetches(command, places, monkeypatch, server, cap
     [
         (["fetch"], "weights fetch NAME"),
         (["get", "toy"], "weights fetch NAME"),
-        (["fetch", "lpips-alx"], "did you mean 'lpips-alex'"),
+        (["fetch", "lpips-alx"], "did you mean 'lpips_alex'"),
     ],
 )
 def test_the_command_refuses_what_it_does_not_know(command, capsys, words, said):

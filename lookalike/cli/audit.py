@@ -132,4 +132,4 @@ def _at_hand(name: str) -> bool:
     from lookalike import registry, weights
 
     needed = registry.metric_class(name).facts.weights
-    return not needed or weights.present(needed)
+    return weights.present(*needed)

@@ -28,7 +28,7 @@ def metrics(*, conventions: bool = False, json: bool = False) -> int:
                 (
                     row["name"], row["title"], row["better"], "..".join(show.number(end) for end in row["range"]),
                     show.number(row["identical"]), f"{row['min_side']} px", row["unit"] or show.DASH,
-                    row["weights"] or "none", row["paper"],
+                    ", ".join(row["weights"]) or "none", row["paper"],
                 )
                 for row in rows
             ],

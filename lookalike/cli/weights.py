@@ -23,10 +23,11 @@ def weights(
         fetch: the word fetch and names from the list, or of metrics such as lpips-alex; every file is verified.
         json: print JSON.
     """
+    from lookalike import registry
     from lookalike import weights as room
 
     if not fetch:
-        rows = room.table()
+        rows = room.table(registry.weights_of_all())
         if json:
             show.as_json(rows)
             return 0
@@ -44,8 +45,8 @@ def weights(
     if verb != "fetch" or not names:
         raise ValueError(f"weights: write 'weights' or 'weights fetch NAME ...', got {' '.join(fetch)!r}")
     for name in names:
-        room.parts_of(name)  # a mistyped name is said before anything is downloaded
-    found = {name: [str(path) for path in room.fetch(name)] for name in names}
+        registry.weights_of(name)  # a mistyped name is said before anything is downloaded
+    found = {name: [str(path) for path in room.fetch(*registry.weights_of(name))] for name in names}
     if json:
         show.as_json(found)
     else:

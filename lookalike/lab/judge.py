@@ -202,7 +202,7 @@ def columns_of(task: Task[Any], targets: dict[str, Tensor], features: str = kid.
     names = registry.cheap() + [
         name
         for name in ("lpips_alex", "lpips_vgg", "dists")
-        if weights.present(registry.metric_class(name).facts.weights)
+        if weights.present(*registry.metric_class(name).facts.weights)
     ]
     columns = [_metric_column(registry.get(name, check="shapes").to(task.device), paired) for name in names]
     ways = [way for way in task.directions if not way.paired]

@@ -147,7 +147,7 @@ class Contextual(Metric):
     facts: ClassVar[Facts] = Facts(
         name="contextual", title="Contextual loss on VGG16", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="Mechrez et al. 2018, doi 10.1007/978-3-030-01264-9_47", symmetric=False, smooth=False, min_side=8,
-        channels=(3,), weights="vgg16", quadratic=True, alone=_MOVED,
+        channels=(3,), weights=("vgg16",), quadratic=True, alone=_MOVED,
         declines={
             "identical": _FLAT,
             "channels": "the network learned colours: red and blue do not count alike",
@@ -283,7 +283,7 @@ class ContextualPatches(Contextual):
 
     facts: ClassVar[Facts] = dataclasses.replace(
         Contextual.facts, name="contextual_patches", title="Contextual loss on raw patches", min_side=2,
-        channels=None, weights="", tolerates=dict.fromkeys(_MOVEMENTS, _MOVED),
+        channels=None, weights=(), tolerates=dict.fromkeys(_MOVEMENTS, _MOVED),
         declines={"identical": _FLAT, "reach": "a patch that nothing is nearest to has no gradient"},
     )  # fmt: skip
 

@@ -98,7 +98,7 @@ class DISTS(Metric):
     facts: ClassVar[Facts] = Facts(
         name="dists", title="Deep structure and texture similarity", better="lower", range=(0.0, 2.0),
         paper="Ding et al. 2022, doi 10.1109/TPAMI.2020.3045810", identical=0.0, smooth=False, min_side=16,
-        channels=(3,), weights="dists",
+        channels=(3,), weights=("vgg16", "dists-weights"),
         declines={"channels": "the network learned colours: red and blue do not count alike"},
     )  # fmt: skip
     _layers: ClassVar[tuple[str, ...]] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")

@@ -71,7 +71,7 @@ class LPIPSAlex(Metric):
     facts: ClassVar[Facts] = Facts(
         name="lpips_alex", title="LPIPS on AlexNet", paper="Zhang et al. 2018, doi 10.1109/CVPR.2018.00068",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=31, channels=(3,),
-        weights="lpips-alex",
+        weights=("alexnet", "lpips-alex-heads"),
         declines={"channels": "the network learned colours: red and blue do not count alike"},
     )  # fmt: skip
     _network: ClassVar[str] = "alexnet"
@@ -134,11 +134,11 @@ class LPIPSVGG(LPIPSAlex):
 
     Example:
         >>> LPIPSVGG.facts.weights
-        'lpips-vgg'
+        ('vgg16', 'lpips-vgg-heads')
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
-        LPIPSAlex.facts, name="lpips_vgg", title="LPIPS on VGG16", min_side=16, weights="lpips-vgg"
+        LPIPSAlex.facts, name="lpips_vgg", title="LPIPS on VGG16", min_side=16, weights=("vgg16", "lpips-vgg-heads")
     )
     _network = "vgg16"
     _heads = "lpips-vgg-heads"
@@ -150,12 +150,12 @@ class LPIPSSqueeze(LPIPSAlex):
 
     Example:
         >>> LPIPSSqueeze.facts.weights
-        'lpips-squeeze'
+        ('squeezenet1_1', 'lpips-squeeze-heads')
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
         LPIPSAlex.facts, name="lpips_squeeze", title="LPIPS on SqueezeNet 1.1", min_side=17,
-        weights="lpips-squeeze", declines={
+        weights=("squeezenet1_1", "lpips-squeeze-heads"), declines={
             **LPIPSAlex.facts.declines,
             "reach": "the first convolution, of stride 2 and without border, misses the last row of an even side",
         },

@@ -134,8 +134,8 @@ def _obtainable(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[li
     there, lacking = [], {}
     for name in dict.fromkeys(registry.metric_class(name).facts.name for name in asked or default):
         needed = registry.metric_class(name).facts.weights
-        if asked is None and needed and not weights.present(needed):
-            lacking[name] = f"{name}: {weights.missing(needed)}; lookalike weights fetch {needed} brings them"
+        if asked is None and not weights.present(*needed):
+            lacking[name] = f"{name}: {weights.missing(*needed)}; lookalike weights fetch {name} brings them"
         else:
             there.append(name)
     return there, lacking

@@ -11,7 +11,7 @@ from lookalike import audit, losses, registry
 from lookalike.metric import PROMISES
 
 CATALOGUE = [
-    pytest.param(name, marks=needs(registry.metric_class(name).facts.weights)) for name in registry.catalog()
+    pytest.param(name, marks=needs(*registry.metric_class(name).facts.weights)) for name in registry.catalog()
 ]
 
 

@@ -457,7 +457,7 @@ def test_contextual_on_weights_from_a_file(compiled, tmp_path):
 @pytest.mark.parametrize("network", ["alex", "vgg", "squeeze"])
 def test_lpips_from_our_weights(network):
     name = f"lpips_{network}"
-    reason = learned.weights.missing(registry.metric_class(name).facts.weights)
+    reason = learned.weights.missing(*registry.metric_class(name).facts.weights)
     if reason:
         pytest.skip(reason)
     x, y = images(3, 64)

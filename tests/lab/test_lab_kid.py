@@ -15,6 +15,7 @@ from lookalike import weights
 from lookalike.lab import kid
 from lookalike.lab.judge import AT_ONCE, _kid_column, as_markdown
 from lookalike.lab.task import Direction
+from lookalike.weights import obtain
 
 WAY = Direction("a-to-b", "A → B", "a", paired=False)
 
@@ -159,7 +160,7 @@ def test_vgg16_by_default_and_said_so() -> None:
 
 
 def test_weights_that_are_not_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(weights, "find", lambda *_: None)
+    monkeypatch.setattr(obtain, "find", lambda *_: None)
     with pytest.raises(weights.MissingWeights, match="not on this machine: vgg16; lookalike weights fetch vgg16"):
         kid.describer_of()
 

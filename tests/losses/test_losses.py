@@ -282,7 +282,7 @@ def test_calibration_makes_the_pulls_equal_or_in_ratio(pair):
 
 
 CACHING = [
-    pytest.param(name, marks=needs(lookalike.registry.metric_class(name).facts.weights))
+    pytest.param(name, marks=needs(*lookalike.registry.metric_class(name).facts.weights))
     for name in ("lpips_alex", "lpips_vgg", "dists", "perceptual", "style", "contextual")
 ]
 

@@ -15,7 +15,7 @@ from lookalike import batches, losses, registry, samples, weights
 from lookalike.metric import Prepared
 from lookalike.metrics.lpips import LPIPSVGG, LPIPSAlex, LPIPSSqueeze
 from lookalike.ops.features import random_state
-from lookalike.weights import MissingWeights
+from lookalike.weights import MissingWeights, obtain
 
 GOLDEN = json.loads((GOLDEN_FOLDER / "authors.json").read_text())["values"]
 KINDS = {"alex": LPIPSAlex, "vgg": LPIPSVGG, "squeeze": LPIPSSqueeze}
@@ -272,7 +272,7 @@ def test_absent_weights_are_one_clear_error_at_construction(tmp_path, monkeypatc
     monkeypatch.setenv(weights.FOLDER, str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv(weights.OFFLINE, "1")
-    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(obtain, "find_spec", lambda name: None)
     with pytest.raises(MissingWeights, match="alexnet are not on this machine") as caught:
         LPIPSAlex()
     assert str(tmp_path) in str(caught.value)

@@ -18,7 +18,7 @@ from learned import needs
 from PIL import Image
 from skimage import data
 
-from lookalike import batches, get, registry, weights
+from lookalike import batches, get, registry
 from lookalike.cli.main import main
 from lookalike.files import load
 from lookalike.metric import Metric
@@ -26,6 +26,7 @@ from lookalike.records.views import LEVELS
 from lookalike.report import viewer
 from lookalike.scoring import view as scoring
 from lookalike.scoring.view import view
+from lookalike.weights import obtain
 
 WIDTH, HEIGHT = 180, 170  # MS-SSIM needs 161 px
 NASTY = "<script>alert(1)<", "script>.png"  # a folder and a file in it: together they close the tag
@@ -183,7 +184,7 @@ def test_the_page_asks_for_nothing(made: Path):
 
 
 def test_what_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(weights, "find", lambda part: None)
+    monkeypatch.setattr(obtain, "find", lambda part: None)
     y = np.full((10, 12, 3), 7, np.uint8)
     found = view(saved(tmp_path / "y.png", y), [saved(tmp_path / "x.png", y + 1)])
     assert [number.metric for number in found.numbers] == list(scoring.METRICS)

@@ -18,7 +18,7 @@ import pytest
 import torch
 from places import SHARED
 
-from lookalike import weights
+from lookalike import registry, weights
 from lookalike.ops.features import random_state
 
 DATA = SHARED / "data"
@@ -28,9 +28,9 @@ if weights.FOLDER not in os.environ and (DATA / "weights").is_dir():
 os.environ[weights.OFFLINE] = "1"
 
 
-def needs(name: str) -> pytest.MarkDecorator:
-    """Skip a test where the weights of that name ("" for none) are not on this machine."""
-    reason = weights.missing(name) if name else ""
+def needs(*parts: str) -> pytest.MarkDecorator:
+    """Skip a test where these parts of the learned weights, or those of a metric, are not on this machine."""
+    reason = weights.missing(*(part for name in parts for part in registry.weights_of(name)))
     return pytest.mark.skipif(bool(reason), reason=reason or "present")
 
 
