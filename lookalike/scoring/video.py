@@ -179,10 +179,10 @@ def frames(path: Path) -> Iterator[Frame]:
             if not container.streams.video:
                 raise UnreadableImage(f"{path}: holds no video")
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            _careful(stream.codec_context)
             for frame in container.decode(stream):
                 if frame.is_corrupt:
-                    raise UnreadableImage(f"{path}: frame {count} is damaged")
+                    raise UnreadableImage(_damaged(path, count))
                 step = None
                 if None not in (frame.time, before, stream.guessed_rate):
                     step = float((frame.time - before) * stream.guessed_rate)
@@ -192,11 +192,29 @@ def frames(path: Path) -> Iterator[Frame]:
     except UnreadableImage:
         raise
     except (av.FFmpegError, *_DAMAGE) as error:
+        if count and isinstance(error, av.error.InvalidDataError):
+            raise UnreadableImage(_damaged(path, count)) from None
         where = f" after frame {count - 1}" if count else ""
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise UnreadableImage(f"{path}: cannot be read{where} ({reason})") from None
     if not count:
         raise UnreadableImage(f"{path}: holds no frame that can be read")
+
+
+def _careful(decoder: Any) -> None:
+    """Let what a decoder calls damaged depend on the file alone.
+
+    In one thread: a decoder that works on several frames at once hands a frame out before it knows whether the frame
+    is whole, and which damage it mends depends on how many threads there are. Most decoders mend a frame and mark
+    it; those of single pictures and HEVC's do not mark it, and are asked to fail.
+    """
+    decoder.thread_count = 1
+    unmarked = decoder.codec.intra_only or decoder.codec.name == "hevc"
+    decoder.options = {"err_detect": "crccheck+bitstream+buffer" + "+explode" * unmarked}
+
+
+def _damaged(path: Path, number: int) -> str:
+    return f"{path}: is damaged from frame {number} on"
 
 
 def _av() -> Any:

@@ -1,7 +1,10 @@
 """Two videos, frame by frame."""
 
 import json
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from lookalike.cli.main import main
 from lookalike.files import UnreadableImage
 from lookalike.records import tables
 from lookalike.scoring.pair import measure
-from lookalike.scoring.video import score_videos
+from lookalike.scoring.video import frames, score_videos
 
 av = pytest.importorskip("av", reason="videos need PyAV: pip install 'lookalike[video]'")
 
@@ -40,21 +43,30 @@ def film(
     return frames
 
 
-def lossy(path: Path, count: int, damaged: int | None = None) -> bytes:
-    """The same walk in MPEG-4, whose decoder knows most damage; half of one frame may be noise."""
+def lossy(
+    path: Path,
+    count: int,
+    damaged: int | None = None,
+    codec: str = "mpeg4",
+    pixels: str = "yuv420p",
+    noise: bool = True,
+) -> bytes:
+    """The same walk, by default in MPEG-4, whose decoder knows most damage; half a packet may be noise, or lost."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, pixels
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = 4, 0
+        packets = []
         for index in range(count):
-            still = np.ascontiguousarray(data.astronaut()[index : index + 32, 150 : 150 + 48])
-            for packet in stream.encode(av.VideoFrame.from_ndarray(still, format="rgb24")):
-                half = packet.size // 2 if index == damaged else packet.size
-                noise = np.random.default_rng(0).bytes(packet.size - half)
-                written = av.Packet(bytes(packet)[:half] + noise)
-                written.pts, written.dts, written.time_base = packet.pts, packet.dts, packet.time_base
-                written.stream, written.is_keyframe = stream, packet.is_keyframe
-                container.mux(written)
-        container.mux(stream.encode())
+            still = np.ascontiguousarray(data.astronaut()[index : index + 64, 150 : 150 + 64])
+            packets += stream.encode(av.VideoFrame.from_ndarray(still, format="rgb24"))
+        for index, packet in enumerate([*packets, *stream.encode()]):
+            half = packet.size // 2 if index == damaged else packet.size
+            rest = np.random.default_rng(0).bytes(packet.size - half) if noise else b""
+            written = av.Packet(bytes(packet)[:half] + rest)
+            written.pts, written.dts, written.time_base = packet.pts, packet.dts, packet.time_base
+            written.stream, written.is_keyframe = stream, packet.is_keyframe
+            container.mux(written)
     return path.read_bytes()
 
 
@@ -120,7 +132,47 @@ def test_a_frame_that_the_decoder_mended_has_no_number(tmp_path: Path) -> None:
     lossy(tmp_path / "test.mkv", 8, damaged=4)
     found = score_videos(tmp_path / "ref.mkv", tmp_path / "test.mkv", ["psnr"])
     assert [row.values[0] for row in found.rows] == [100.0] * 4 + [None] * 4
-    assert {row.error for row in found.rows[4:]} == {f"{tmp_path / 'test.mkv'}: frame 4 is damaged"}
+    assert {row.error for row in found.rows[4:]} == {f"{tmp_path / 'test.mkv'}: is damaged from frame 4 on"}
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Twice as many busy processes as cores."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.usefixtures("busy")
+def test_what_is_damaged_does_not_depend_on_the_load(tmp_path: Path) -> None:
+    """A decoder of several threads hands out a damaged frame before it knows, one time in five."""
+    path = tmp_path / "test.mkv"
+    lossy(path, 8, damaged=4)
+    for _ in range(50):
+        numbers = []
+        with pytest.raises(UnreadableImage, match="is damaged from frame 4 on"):
+            numbers.extend(frames(path))
+        assert len(numbers) == 4
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video", "libx264", "mjpeg", "ffv1", "prores_ks"])
+def test_half_a_packet_gives_no_number_whatever_the_codec(tmp_path: Path, codec: str) -> None:
+    """Frames before the packet are those of the whole video; the rest has an error, and no worse number."""
+    pixels = {"mjpeg": "yuvj420p", "prores_ks": "yuv422p10le"}.get(codec, "yuv420p")
+    lossy(tmp_path / "ref.mkv", 8, codec=codec, pixels=pixels)
+    lossy(tmp_path / "test.mkv", 8, damaged=4, codec=codec, pixels=pixels, noise=False)
+    rows = score_videos(tmp_path / "ref.mkv", tmp_path / "test.mkv", ["psnr"]).rows
+    assert len(rows) == 8
+    for row in rows:
+        assert row.values[0] in (100.0, None)
+        assert (row.error is None) == (row.values[0] is not None)
+    assert [row.error is None for row in rows] == [True] * 4 + [False] * 4
 
 
 @settings(
