@@ -39,10 +39,11 @@ types: setup
 contracts: setup
 	$(BIN)/lint-imports
 
+# Prints; KEEP=--keep also writes the figures to benchmarks/results, in the folder of this kind of machine.
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(KEEP)
 	$(BIN)/python -m benchmarks.folders
-	$(BIN)/python -m benchmarks.rack
+	$(BIN)/python -m benchmarks.rack $(KEEP)
 
 docs: setup
 	$(BIN)/python -m docs.tables

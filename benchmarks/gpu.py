@@ -1,6 +1,6 @@
 """SSIM on a GPU against the copy bandwidth and against peers that are installed; exit code 2 where there is no GPU.
 
-    python -m benchmarks.gpu                         written to benchmarks/results/gpu.json
+    python -m benchmarks.gpu                         and, with --keep, written down
 
 CUDA events, calls interleaved, medians. "floor" is the least that forward and backward must move, reading
 x and y and writing one gradient, at the bandwidth that a copy by torch reaches on the same machine.
@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.machine import add_keep, keep
 from lookalike.ops import ssim as op
 from lookalike.ops.window import gaussian
 
@@ -123,10 +124,10 @@ def measure(shape: tuple[int, ...], rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the benchmark and write its json."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "gpu.json")
+    add_keep(parser)
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         print("benchmarks.gpu needs a GPU and a CUDA build of torch; nothing was measured", file=sys.stderr)
@@ -147,8 +148,8 @@ def main() -> None:
         print("x".join(map(str, shape)), f"  fb reaches {row['share_of_floor']:.0%} of the bandwidth's floor")
         for name, time in row["median_ms"].items():
             print(f"    {name:26} {time:9.3f} ms", flush=True)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.keep:
+        keep("gpu", report)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Keras losses on each backend: how far from PyTorch and how fast; SSIM beside tf.image's and keras.ops'.
 
-    python -m benchmarks.keras                        both tables, written to benchmarks/results/keras.json
+    python -m benchmarks.keras                        both tables; --keep writes them down
     python -m benchmarks.keras --rounds 3 --only ssim
 
 One process a backend, compiled as Keras would (tf.function, jax.jit; eager on torch). All but one wait; they take
@@ -19,13 +19,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.machine import ROOT, add_keep, keep, machine
+
 BACKENDS = ("torch", "tensorflow", "jax")
 LOSSES = (
     "l1", "l2", "psnr", "charbonnier", "ssim", "ms_ssim", "zhao_mix", "0.84*ms_ssim + 0.16*l1", "cw_ssim",
@@ -215,17 +215,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=("ssim", "losses"), default=None)
-    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "keras.json")
+    add_keep(parser)
     parser.add_argument("--serve", choices=BACKENDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.keep and options.only:
+        parser.error("--keep keeps all figures, not --only some")
     if options.serve:
         serve(options.serve)
         return
     workers = {backend: Worker(backend) for backend in BACKENDS}
     results: dict[str, Any] = {
-        "versions": {name: version(name) for name in ("keras", "torch", "jax")}, "rounds": options.rounds,
-        "cores": os.cpu_count(),
-    }  # fmt: skip
+        "machine": machine(os.cpu_count() or 1, ("keras", "torch", "jax")),
+        "rounds": options.rounds,
+    }
     if options.only != "losses":
         results["ssim"] = seconds = raced(workers, options.rounds)
         print(f"SSIM, forward and backward, {SSIM_SHAPE}")
@@ -248,7 +250,8 @@ def main() -> None:
                     f"{one['value']:>12.1e}{one['gradient']:>10.1e}{one['ratio']:>9.2f}x" for one in row.values()
                 )
                 print(f"  {expression[:29]:<30}{cells}", flush=True)
-    options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if options.keep:
+        keep("keras", results)
     for worker in workers.values():
         worker.process.terminate()
 

@@ -1,4 +1,4 @@
-"""What a loss costs in a training step: python -m benchmarks.lab; written to benchmarks/results/lab.json.
+"""What a loss costs in a training step: python -m benchmarks.lab; ``--keep`` writes it down.
 
 The step is the lab's CycleGAN step (batch 1, 128 px, width 64, 6 blocks, reconstructions and identity: four
 calls of the loss). Steps with each loss and the four calls alone (value and gradient) are interleaved in one
@@ -8,14 +8,12 @@ process; medians. The aim: the four calls take at most 5 % of the step.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
+from benchmarks.machine import add_keep, keep, machine
 from lookalike.lab.data import Held, Pictures
 from lookalike.lab.recipe import Translate
 from lookalike.lab.task import Sets
@@ -23,7 +21,6 @@ from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
 
 LOSSES = ("l1", "ssim", "0.84*ssim+0.16*l1", "zhao_mix", "cw_ssim")
-RESULT = Path(__file__).parent / "results" / "lab.json"
 CALLS = 4
 
 
@@ -31,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="cpu")
+    add_keep(parser)
     asked = parser.parse_args()
     recipe = Translate(load=0)
     noise = torch.randint(0, 256, (140, 140, 3), dtype=torch.uint8).numpy()
@@ -76,9 +74,9 @@ def main() -> None:
     for row in rows:
         times = f"step {row['step_ms']:>9.1f} ms   loss {row['loss_ms']:>8.2f} ms"
         print(f"{row['loss']:<22} {times}   {row['share']:.2%}")
-    machine = {"processor": platform.processor() or platform.machine(), "device": asked.device,
-               "threads": torch.get_num_threads(), "torch": str(torch.__version__)}  # fmt: skip
-    RESULT.write_text(json.dumps({"machine": machine, "rounds": asked.rounds, "rows": rows}, indent=1) + "\n")
+    if asked.keep:
+        about = machine(torch.get_num_threads()) | {"device": asked.device}
+        keep("lab", {"machine": about, "rounds": asked.rounds, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""The classical metrics against the fastest peer: ``python -m benchmarks.rack [METRIC …]``.
+"""The classical metrics against the fastest peer: ``python -m benchmarks.rack [--keep] [METRIC …]``.
 
-Without names all of them, written to benchmarks/results/rack.json. A row is a metric and the peers' callables of
-two batches in the unit range; a peer that is not installed is left out. Turns alternate; times are medians of
-processor time at 512 x 512 in float32, on one thread, with malloc pinned in the peers' favour; a turn of a quick
-metric is as many calls as take 2 ms. pyiqa is not free for all uses: run the row of MAD in an environment of its
-own that has it.
+Without names all of them; ``--keep`` writes them to benchmarks/results/MACHINE/rack.json. A row is a metric and
+the peers' callables of two batches in the unit range; a peer that is not installed is left out. Turns alternate;
+times are medians of processor time at 512 x 512 in float32, on one thread, with malloc pinned in the peers' favour;
+a turn of a quick metric is as many calls as take 2 ms. pyiqa is not free for all uses: run the row of MAD in an
+environment of its own that has it.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import json
 import math
 import os
 import statistics
@@ -25,10 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.ssim import PINNED, machine
+from benchmarks.machine import PINNED, add_keep, keep, machine
 from lookalike import registry
-
-RESULT = Path(__file__).parent / "results" / "rack.json"
 
 ROUNDS = 9
 TURN = 2.0  # milliseconds, at least
@@ -169,6 +167,13 @@ def show(result: dict[str, Any]) -> None:
 
 def main() -> int:
     """Print the table; 1 where a peer is faster."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("metrics", nargs="*", metavar="METRIC")
+    add_keep(parser)
+    arguments = parser.parse_args()
+    wanted = arguments.metrics
+    if arguments.keep and wanted:
+        parser.error("--keep keeps the figures of all metrics, not of some")
     if any(os.environ.get(name) != value for name, value in PINNED.items()):  # read by the C library at its start
         os.execve(
             sys.executable, [sys.executable, "-m", "benchmarks.rack", *sys.argv[1:]], {**os.environ, **PINNED}
@@ -177,7 +182,6 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     importlib.import_module("torchvision_schemas").register_torchvision_schemas()
     torch.set_num_threads(1)
-    wanted = sys.argv[1:]
     titles = "".join(
         f"{work:>16}{'peer':>10}{'times':>7}  {'best peer':15}" for work in ("forward, ms", "+ backward")
     )
@@ -187,12 +191,12 @@ def main() -> int:
         if not wanted or row.metric in wanted:
             results.append(compared(row))
             show(results[-1])
-    if not wanted:
+    if arguments.keep:
         packages = sorted(
             {part["peer"] for row in results for part in (row["forward"], row["fb"]) if "peer" in part}
         )
         report = {"machine": machine(1, packages), "side": SIDE, "rows": results}
-        RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        keep("rack", report)
     parts = [part for row in results for part in (row["forward"], row["fb"])]
     return int(any(part.get("theirs", math.inf) < part["ours"] for part in parts))
 

@@ -1,8 +1,9 @@
 """SSIM on the CPU against every peer: one process, calls interleaved, medians; the issue's targets beside them.
 
-    python -m benchmarks.ssim                        all, two threads, written to benchmarks/results/ssim.json
+    python -m benchmarks.ssim                        all, two threads
+    python -m benchmarks.ssim --keep                 and written to benchmarks/results/MACHINE/ssim.json
     python -m benchmarks.ssim --threads 1 --only 'forward'
-    LOOKALIKE_CPU_ISA=avx2 python -m benchmarks.ssim --json benchmarks/results/ssim-avx2.json
+    LOOKALIKE_CPU_ISA=avx2 python -m benchmarks.ssim --keep
 
 Refuses to time kernels whose tests fail. malloc is pinned, which is kindest to peers that allocate much. Every
 library gets its natural layout and returns one number; "fb" is that number and its gradient to x.
@@ -13,30 +14,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lookalike.ops import compiled
+from benchmarks.machine import PINNED, ROOT, add_keep, keep, machine
 from lookalike.ops import ssim as op
 from lookalike.ops.ssim import multiscale
 from lookalike.ops.window import gaussian, uniform
 
-ROOT = Path(__file__).parents[1]
-PINNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
 PEERS = ("frame-analytics", "pytorch-msssim", "piqa", "Fast-SSIM", "scikit-image")
 GAUSS = gaussian(11, 1.5)
 CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
@@ -365,22 +362,6 @@ def gate() -> None:
         raise SystemExit("the kernels' tests fail: nothing is timed")
 
 
-def machine(threads: int, peers: Sequence[str] = PEERS) -> dict[str, Any]:
-    """What the figures depend on."""
-    cpuinfo = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", cpuinfo)
-    return {
-        "processor": model[1] if model else platform.processor(),
-        "processors": os.cpu_count(),
-        "instruction set": compiled.cpu.instruction_set(),
-        "threads": threads,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "peers": {name: version(name) for name in peers},
-        "malloc": PINNED,
-    }
-
-
 def show(result: Result) -> None:
     print(f"{result.name}   ours {result.median_ms['ours']:.2f} ms (min {result.least_ms['ours']:.2f})", end="")
     print(f"   [foreign load {result.foreign_load:.0%}]" if result.foreign_load > 0.1 else "")
@@ -391,13 +372,15 @@ def show(result: Result) -> None:
 
 
 def main() -> None:
-    """Run the benchmark and write its json."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="a regular expression that case names must match")
-    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "ssim.json")
+    add_keep(parser)
     arguments = parser.parse_args()
+    if arguments.keep and arguments.only:
+        parser.error("--keep keeps all figures, not --only some")
     if any(os.environ.get(name) != value for name, value in PINNED.items()):  # read by libc at start
         os.execve(
             sys.executable, [sys.executable, "-m", "benchmarks.ssim", *sys.argv[1:]], {**os.environ, **PINNED}
@@ -406,7 +389,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     gate()
     torch.set_num_threads(arguments.threads)
-    report: dict[str, Any] = {"machine": machine(arguments.threads), "cases": []}
+    report: dict[str, Any] = {"machine": machine(arguments.threads, PEERS), "cases": []}
     print(json.dumps(report["machine"], indent=2))
     for name, make in cases().items():
         if re.search(arguments.only, name):
@@ -421,8 +404,8 @@ def main() -> None:
         report["import_ms"] = import_ms()
         for key in ("overhead_us", "ns_per_pixel", "memory_mib", "import_ms"):
             print(key, json.dumps(report[key], indent=2))
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.keep:
+        keep("ssim", report)
 
 
 if __name__ == "__main__":
