@@ -54,6 +54,47 @@ def advice(least: float, most: float) -> str:
     return "pass the data_range these values have"
 
 
+def mismatch(least: float, most: float, low: float, high: float, *, fractions: bool = True) -> str | None:
+    """What speaks against a range in the values of a reference, with what to pass; None where they fit.
+
+    A reference holds no values beyond its range but for the overshoot of resampling. Values that fill a small part
+    of the range only are doubted where that part is another usual range: [0, 1] in 0-255, 0-255 in 0-65535, and
+    values that start at 0 in (-1, 1).
+
+    Args:
+        least, most: of the values; NaN where there are none, which says nothing.
+        low, high: the two ends of the range, as `bounds` gives them.
+        fractions: whether any value is no whole number. Whole numbers 0 and 1 are also dark 8-bit images, and a
+            mask of 0 and 1 may be meant in (-1, 1); they are not doubted.
+
+    Example:
+        >>> mismatch(0.0, 255.0, 0.0, 1.0)
+        'its values lie in [0, 255], outside data_range=(0, 1); pass data_range=255'
+        >>> mismatch(0.0, 0.98, 0.0, 255.0)
+        'all its values lie in [0, 0.98], a small part of data_range=(0, 255); pass data_range=1'
+        >>> mismatch(-0.0004, 1.0004, 0.0, 1.0) is None, mismatch(12.0, 255.0, 0.0, 255.0) is None
+        (True, True)
+    """
+    width = high - low
+    slack = TOLERANCE * width
+    lie = f"its values lie in [{least:.4g}, {most:.4g}]"
+    if least < low - slack or most > high + slack:
+        # Lanczos and bicubic filters overshoot by up to a tenth of what the values span; a wrong range is off by more.
+        overshoot = least >= low - width / 10 and most <= high + width / 10 and most - least > width / 4
+        todo = "clip them, or pass the data_range these values have" if overshoot else advice(least, most)
+        return f"{lie}, outside data_range=({low:g}, {high:g}); {todo}"
+    if not fractions or least < 0 or most <= 0:
+        return None
+    part = f"all {lie}, a small part of data_range=({low:g}, {high:g})"
+    if low == 0 and high >= 100 and most <= 1:
+        return f"{part}; pass data_range=1"
+    if low == 0 and high >= 65000 and most <= 255:
+        return f"{part}; pass data_range=255"
+    if low == -high and least <= high / 50 and most > high / 2:
+        return f"all {lie}, the upper half of data_range=({low:g}, {high:g}); pass data_range={high:g}"
+    return None
+
+
 def describe_range(carried: DataRange | None) -> str:
     """The kind of image that carries a range, in words.
 
