@@ -207,7 +207,8 @@ def judged(held: Images, outputs: dict[str, Images]) -> dict[str, Any]:
         metric = lookalike.get(column)
         scores = [metric(batch(made), batch(held)).numpy().astype(float) for made in rows.values()]
         sign = 1 if metric.facts.better == "higher" else -1
-        best = int(np.argmax([sign * one.mean() for one in scores[: len(outputs)]]))
+        means = [sign * one.mean() for one in scores[: len(outputs)]]
+        best = int(np.argmax(np.where(np.isnan(means), -np.inf, means)))  # NaN is never the best
         for at, (line, found) in enumerate(zip(table, scores, strict=True)):
             compared = line["kind"] == "loss" and at != best
             line["cells"][column] = cell(found) | {
@@ -231,7 +232,9 @@ def cell(scores: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def paired_p(scores: NDArray[np.float64], best: NDArray[np.float64]) -> float:
-    """The chance of such a mean difference between images if its signs were random."""
+    """The chance of such a mean difference between images if its signs were random; NaN where a score is NaN."""
+    if np.isnan(scores - best).any():
+        return float("nan")
     test = stats.permutation_test(
         (scores - best,), np.mean, permutation_type="samples", n_resamples=9999, rng=np.random.default_rng(0)
     )

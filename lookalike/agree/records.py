@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -68,12 +69,19 @@ def read(
             lines = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a csv table ({error})") from None
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f"{path}: has several columns {', '.join(map(repr, twice))}; rename or drop all but one")
+    for number, row in lines:
+        if None in row or None in row.values():
+            raise ValueError(f"{path}: line {number}: has not the {len(names)} cells of the header")
     if not lines:
         raise ValueError(f"{path}: has no rows below its header")
     column = _named(path, names, opinion, OPINIONS, "opinions")
     kinds = (
         _named(path, names, distortion, DISTORTIONS, "distortions") if distortion else _first(names, DISTORTIONS)
     )
+    if metrics and len(set(metrics)) < len(metrics):
+        raise ValueError(f"agree: a metric is named twice in {', '.join(metrics)}")
     asked = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
     wanted = asked or [name for name in names if name not in (column, kinds) and _of_numbers(lines, name)]
     if not wanted:
@@ -91,6 +99,34 @@ def rises(records: Records, metric: str) -> bool:
     there = np.isfinite(records.scores[metric])
     scores, opinions = records.scores[metric][there], records.opinions[there]
     return len(scores) < LEAST or bool(np.cov(stats.rankdata(scores), stats.rankdata(opinions))[0, 1] >= 0)
+
+
+def shared(records: Records) -> tuple[Records, dict[str, int]]:
+    """The images of which every metric has a finite score, so that all are judged by the same images.
+
+    Args:
+        records: of any images.
+
+    Returns:
+        The records of those images, and how many scores each metric lacks.
+
+    Example:
+        >>> opinions = np.array([1.0, 2.0, 3.0])
+        >>> scores = {"psnr": np.array([20.0, 30.0, 40.0]), "ssim": np.array([0.5, np.nan, 0.9])}
+        >>> kept, lacking = shared(Records(opinions, "higher", scores, None))
+        >>> kept.opinions.tolist(), lacking
+        ([1.0, 3.0], {'psnr': 0, 'ssim': 1})
+    """
+    finite = {name: np.isfinite(scores) for name, scores in records.scores.items()}
+    lacking = {name: int((~there).sum()) for name, there in finite.items()}
+    kept = np.all(list(finite.values()), axis=0)
+    kinds = records.distortions
+    return Records(
+        records.opinions[kept],
+        records.better,
+        {name: scores[kept] for name, scores in records.scores.items()},
+        None if kinds is None else [kind for kind, there in zip(kinds, kept, strict=True) if there],
+    ), lacking
 
 
 def by_distortion(
@@ -138,8 +174,13 @@ def _named(path: Path, names: Sequence[str], asked: str | None, known: Sequence[
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
-    lowered = {name.lower(): name for name in names}
-    return next((lowered[name] for name in known if name in lowered), None)
+    for name in known:
+        match [column for column in names if column.lower() == name]:
+            case [column]:
+                return column
+            case [_, _, *_] as several:
+                raise ValueError(f"agree: {' and '.join(several)} could be meant; name the column that is")
+    return None
 
 
 def _numbers(

@@ -14,6 +14,8 @@ from lookalike.cli import show
 if TYPE_CHECKING:
     from lookalike.agree import Agreement, Interval, Records
 
+FAILED_ROWS = 3
+
 
 def agree(
     scores: Annotated[Path, arg(metavar="SCORES.CSV | FOLDER")],
@@ -37,9 +39,12 @@ def agree(
     resamples: int = 1000,
     seed: int = 0,
     device: str = "cpu",
+    allow_missing: bool = False,
     json: bool = False,
 ) -> int:
     """Correlate scores with people's opinions: SRCC, KRCC, PLCC and RMSE after a logistic fit, by distortion too.
+
+    Metrics are compared on the images that all of them have a score of. Exit code 3: some images are left out.
 
     Args:
         scores: a csv with a column of opinions and one a metric; or the folder of TID2008, TID2013, KADID-10k, CSIQ
@@ -55,6 +60,7 @@ def agree(
         resamples: of the bootstrap, for the 95 % intervals.
         seed: of the bootstrap.
         device: that scores a folder, such as cuda.
+        allow_missing: images left out are no reason for exit code 3.
         json: print JSON.
     """
     from lookalike import agree as room
@@ -64,15 +70,22 @@ def agree(
         path = _scored(scores, metrics or ("psnr", "ssim"), out, device)
         metrics = ()
     records = room.read(path, opinion=opinion, better=better, distortion=distortion, metrics=metrics or None)
+    count = len(records.opinions)
+    records, lacking = room.shared(records)
+    left_out = count - len(records.opinions)
+    code = FAILED_ROWS if left_out and not allow_missing else 0
     found = {
         name: room.by_distortion(
             records, name, rising=_rising(name, records), fit=fit, resamples=resamples, seed=seed
         )
         for name in records.scores
     }
+    if left_out:
+        missing = ", ".join(f"{name} lacks {number}" for name, number in lacking.items() if number)
+        show.as_remarks([f"{left_out} of {count} images are left out, not every metric has a score: {missing}"])
     if json:
         show.as_json({name: {kind: one._asdict() for kind, one in kinds.items()} for name, kinds in found.items()})
-        return 0
+        return code
     show.as_table(
         ("metric", "images", "SRCC", "KRCC", "PLCC", "RMSE"),
         [(name, *_cells(kinds[room.ALL])) for name, kinds in found.items()],
@@ -87,7 +100,7 @@ def agree(
             numbers=range(1, 1 + len(found)),
         )
     show.as_line(f"\n95 % bootstrap intervals of {resamples} resamples; PLCC and RMSE after the fit {fit}")
-    return 0
+    return code
 
 
 def _scored(folder: Path, names: Sequence[str], out: Path | None, device: str) -> Path:

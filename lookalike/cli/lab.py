@@ -218,8 +218,9 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
     if asked.stop_at and asked.stop_at < recipe.steps:
         _say(f"stopped at step {asked.stop_at} of {recipe.steps}; the same command without --stop-at goes on")
         return 0
-    _matrix(folder, report=_nothing, device=asked.device)  # what was left out was said before the training
-    return FAILED_ROWS if failed else 0
+    # What was left out was said before the training.
+    undefined = _matrix(folder, report=_nothing, device=asked.device)
+    return FAILED_ROWS if failed or undefined else 0
 
 
 def _judge(asked: _Judge) -> int:
@@ -227,8 +228,10 @@ def _judge(asked: _Judge) -> int:
 
     beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
     folder = asked.out or (beside if asked.data else asked.run)
-    _matrix(asked.run, report=_say, data=asked.data, out=folder, device=asked.device, features=asked.features)
-    return 0
+    undefined = _matrix(
+        asked.run, report=_say, data=asked.data, out=folder, device=asked.device, features=asked.features
+    )
+    return FAILED_ROWS if undefined else 0
 
 
 def _matrix(
@@ -239,9 +242,13 @@ def _matrix(
     out: Path | None = None,
     device: str = "cpu",
     features: str = "vgg16",
-) -> None:
-    """Judge, write the page, and print the columns that most people ask for, and those of translations."""
-    from lookalike.lab.judge import as_markdown, judge
+) -> list[str]:
+    """Judge, write the page, and print the columns that most people ask for, and those of translations.
+
+    Returns:
+        Which scores are not finite.
+    """
+    from lookalike.lab.judge import as_markdown, judge, undefined_of
     from lookalike.report import lab as page
 
     _say(f"judging {folder}")  # may take minutes
@@ -250,6 +257,9 @@ def _matrix(
     names = [column["name"] for column in matrix["columns"]]
     print(as_markdown(matrix, [name for name in names if name in SHOWN or ":" in name]))
     show.as_line(f"{written}")
+    undefined = undefined_of(matrix)
+    show.as_remarks(f"failed: {line}" for line in undefined)
+    return undefined
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,8 @@ from lookalike.cli import show
 
 if TYPE_CHECKING:
     from lookalike.ruler import Reading
+
+FAILED_ROWS = 3
 
 
 def ruler(
@@ -68,6 +71,9 @@ def ruler(
         said = f"no convention gives {metric} {is_}"
         show.as_line(f"{said}; nearest are" if near else f"{said}: all decline this pair")
         _table(near or readings)
+    if undefined := [one.convention for one in readings if one.value is not None and isnan(one.value)]:
+        show.as_remarks([f"failed: {len(undefined)} conventions give NaN: the pair holds NaN"])
+        return FAILED_ROWS
     return 1 if matching == [] else 0
 
 

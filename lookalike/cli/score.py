@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -49,6 +50,7 @@ def score(
         Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] | None, arg(help_behavior_hint="")
     ] = None,
     hash: bool = False,
+    allow_missing: bool = False,
     latex: Annotated[Path | None, arg(metavar="FILE.tex", help_behavior_hint="")] = None,
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one a core)")] = None,
     cluster: Annotated[str | None, arg(metavar="auto|ray://HOST:PORT", help_behavior_hint="")] = None,
@@ -57,8 +59,9 @@ def score(
     """Measure how alike images are; every number carries the signature of how it was made.
 
     Two images; or a folder of references and a folder for each method, whose pairs become a table, with statistics;
-    or two videos, frame by frame. The same command on folders resumes where it stopped. Exit code 3: finished, but
-    some pairs have an error instead of a number.
+    or two videos, frame by frame. The same command on folders resumes where it stopped. Methods are compared on the
+    pairs that all of them have. Exit code 3: finished, but some pairs have an error instead of a number, a score is
+    NaN, or a method lacks an image.
 
     Args:
         reference: the image, folder or video that is right.
@@ -77,6 +80,8 @@ def score(
         luma: of folders and videos: score luma only, by this rule; ycbcr is the Y of super-resolution papers.
         resize: of folders and videos: bring a judged image of another size to its reference's; refused otherwise.
         hash: of folders: know changed files by their SHA-256 instead of size and time.
+        allow_missing: of folders: images that a method lacks, and images without a reference, are no reason for
+            exit code 3; methods are compared on the pairs that all of them have all the same.
         latex: of folders: write the table of a paper.
         workers: of folders and videos: threads.
         cluster: of folders: score on a Ray cluster.
@@ -94,17 +99,36 @@ def score(
         _refuse("folders", map=map)
         return _folders(
             reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha,
-            match=match, hashed=hash, workers=workers, cluster=cluster, seed=seed, **how, **before,
+            match=match, hashed=hash, allow_missing=allow_missing, workers=workers, cluster=cluster, seed=seed,
+            **how, **before,
         )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
     [image] = judged
     if {reference.suffix.lower(), image.suffix.lower()} <= set(_VIDEOS):
-        _refuse("two videos", map=map, alpha=alpha, data_range=data_range, latex=latex, cluster=cluster, hash=hash)
+        _refuse(
+            "two videos",
+            allow_missing=allow_missing,
+            map=map,
+            alpha=alpha,
+            data_range=data_range,
+            latex=latex,
+            cluster=cluster,
+            hash=hash,
+        )
         return _videos(
             reference, image, metrics, json, output=output, workers=workers, seed=seed, **how, **before
         )  # fmt: skip
-    _refuse("two images", output=output, latex=latex, cluster=cluster, hash=hash, workers=workers, **before)
+    _refuse(
+        "two images",
+        allow_missing=allow_missing,
+        output=output,
+        latex=latex,
+        cluster=cluster,
+        hash=hash,
+        workers=workers,
+        **before,
+    )
     return _pair(reference, image, metrics, map, json, data_range=extent, alpha=alpha, **how)
 
 
@@ -138,6 +162,8 @@ def _pair(
         from lookalike.scoring.pair import measure
 
         found = measure(judged, reference, metrics or None, **options)
+    undefined = [one.metric for one in found if one.value is not None and isnan(one.value)]
+    code = FAILED_ROWS if undefined else 0
     drawn = None
     if map is not None:
         drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", **options)
@@ -148,7 +174,7 @@ def _pair(
     if json:
         said = {"reference": str(reference), "judged": str(judged), "scores": rows}
         show.as_json(said if drawn is None else said | {"map": drawn._asdict()})
-        return 0
+        return code
     show.as_table(
         ("metric", "value", "better", "signature"),
         [
@@ -160,7 +186,8 @@ def _pair(
     )  # fmt: skip
     if drawn is not None:
         show.as_line(f"{drawn.file}: {drawn.legend}")
-    return 0
+    show.as_remarks(f"failed: {name}: the score is not a number (NaN)" for name in undefined)
+    return code
 
 
 def _folders(
@@ -171,6 +198,7 @@ def _folders(
     *,
     output: Path | None,
     latex: Path | None,
+    allow_missing: bool,
     **options: Any,
 ) -> int:
     from lookalike.records.runs import write_text
@@ -189,7 +217,8 @@ def _folders(
         show.as_json(
             {
                 "signatures": found.signatures, "better": found.better, "statistics": found.statistics,
-                "unpaired": [one._asdict() for one in found.pairs.unpaired],
+                "unpaired": [one._asdict() for one in found.pairs.unpaired], "missing": found.missing,
+                "extra": found.extra,
                 "failures": [dict(zip(("method", "pair", "error"), one, strict=True)) for one in found.failures],
             }
         )  # fmt: skip
@@ -199,7 +228,8 @@ def _folders(
             if path is not None:
                 show.as_line(str(path))
     _complain(found, everything=output is None)
-    return FAILED_ROWS if found.failed else 0
+    incomplete = (found.missing or found.extra) and not allow_missing
+    return FAILED_ROWS if found.failed or incomplete else 0
 
 
 def _videos(
@@ -253,7 +283,8 @@ def _say(found: Scored, everything: bool) -> None:
         ("method", "metric", "pairs", "mean", "95 % interval", "median", *(["letters"] * several), "worst"),
         [
             (
-                method, metric, str(column["count"]), show.number(column["mean"]),
+                f"{method} *" if column["lacking"] else method, metric, str(column["count"]),
+                show.number(column["mean"]),
                 f"{show.number(column['low'])} … {show.number(column['high'])}", show.number(column["median"]),
                 *([column.get("letters", "")] * several), ", ".join(one["pair"] for one in column["worst"][:2]),
             )
@@ -264,6 +295,7 @@ def _say(found: Scored, everything: bool) -> None:
     )  # fmt: skip
     if several:
         show.as_line("Methods that share a letter do not differ (Wilcoxon signed-rank test, Holm, 5 %).")
+        _say_incomplete(found.statistics)
     names = list(found.signatures)
     if len(names) > 1:
         show.as_line("\nRank agreement over all pairs (Spearman), every metric turned so that higher is better:")
@@ -277,14 +309,35 @@ def _say(found: Scored, everything: bool) -> None:
         show.as_line(f"{metric}: {said}")
     for metric, (count, reason) in found.declined.items():
         show.as_line(f"{metric} declined {count} of {found.rows} pairs; the first: {reason}")
-    show.as_line(f"{found.rows} pairs, {found.fresh} of them scored now, {found.failed} failed")
+    lacking = [f"{count} {word}" for count, word in ((found.missing, "missing"), (found.extra, "extra")) if count]
+    said = ", ".join([f"{found.fresh} of them scored now", f"{found.failed} failed", *lacking])
+    show.as_line(f"{found.rows} pairs, {said}")
+
+
+def _say_incomplete(statistics: dict[str, Any]) -> None:
+    """Over which pairs methods are compared, where that is not all, and what the incomplete have of their own."""
+    compared = statistics["compared"]
+    if not any(one["left_out"] for one in compared.values()):
+        return
+    said = "; ".join(
+        f"{metric} {one['pairs']} of {one['pairs'] + one['left_out']}" for metric, one in compared.items()
+    )
+    show.as_line(f"Compared on the pairs that all methods have a score of: {said}.")
+    for method, columns in statistics["methods"].items():
+        own = [
+            f"{metric} {show.number(column['own']['mean'])} over {column['own']['count']}"
+            for metric, column in columns.items()
+            if column["lacking"]
+        ]
+        if own:
+            show.as_line(f"* {method} lacks pairs that others have; its own means: {'; '.join(own)}.")
 
 
 def _complain(found: Scored, everything: bool) -> None:
     """Which files were left out, and what failed, where a pipe does not take it."""
     unpaired = found.pairs.unpaired
     shown = unpaired if everything else unpaired[:_SHOWN]
-    lines = [f"not scored: {path}: {reason}" for path, reason in shown]
+    lines = [f"not scored: {one.path}: {one.reason}" for one in shown]
     if len(shown) < len(unpaired):
         lines.append(f"not scored: {len(unpaired) - len(shown)} more files, listed in the statistics")
     if found.pairs.others:

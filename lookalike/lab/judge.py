@@ -4,6 +4,9 @@ A cell is the mean over images with a bootstrap 95 % interval; with several seed
 the seeds, and the deviation between seeds is given. The best of each column is marked, and every other loss has the
 p of a paired sign-flip test against it. Baselines are rows too, but never the best. KID judges whole sets: its cell
 is a mean and a deviation over subsets of the images, without a test.
+
+A score that is NaN is in no mean: rows are compared on the images that all of them have a finite score of, a row
+with NaN is never the best, and its cell says how many there are (``undefined``).
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ FLIPS = 9999
 EXACT_UP_TO = 12  # images: all sign flips are tried
 ROUNDING = 1e-6  # of scores, which are float32
 AT_ONCE = 8  # images through a network
+_NOT_FINITE = "scores are not finite"
 GAIN = 4  # of difference maps: a quarter of the range is white
 
 Scores = NDArray[np.float64]
@@ -309,6 +313,7 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, Te
 
 def _image_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
     scores = [_scores(row, column, targets) for row in rows]
+    common = _common([one for one in scores if not isinstance(one, str)])
     best = best_of(
         [_per_image(one) if row.kind == "loss" else None for row, one in zip(rows, scores, strict=True)],
         column.better,
@@ -319,10 +324,22 @@ def _image_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]
         if isinstance(found, str):
             cells.append({"absent": found})
             continue
+        undefined = int((~np.isfinite(_images(found))).sum())
+        if not common.any() or undefined == found.shape[1]:
+            said = f"{undefined} of {found.shape[1]} {_NOT_FINITE}"
+            cells.append({"absent": said, "undefined": undefined})
+            continue
         compared = winner is not None and row.kind == "loss" and at != best
         p = paired_p(_images(found), winner) if compared and winner is not None else None
-        cells.append(_cell(found) | {"best": at == best, "p": p})
+        cells.append(_cell(found[:, common]) | {"best": at == best, "p": p, "undefined": undefined})
     return cells
+
+
+def _common(scores: Sequence[Scores]) -> NDArray[np.bool_]:
+    """The images that every row has a finite score of, rows without any left out."""
+    finite = [np.isfinite(_images(one)) for one in scores]
+    having = [one for one in finite if one.any()]
+    return np.all(having, axis=0) if having else np.zeros(finite[0].shape if finite else 0, bool)
 
 
 def _whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
@@ -336,6 +353,10 @@ def _whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]
             continue
         with torch.no_grad():
             values, spreads = zip(*(column.whole(drawn[way]) for drawn in row.outputs), strict=True)
+        broken = int((~np.isfinite(values)).sum())
+        if broken:
+            found.append(f"{broken} of {len(values)} {_NOT_FINITE}")
+            continue
         found.append((np.array(values), np.array(spreads)))
     best = best_of(
         [
@@ -345,7 +366,7 @@ def _whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]
         column.better,
     )
     return [
-        {"absent": one}
+        {"absent": one, "undefined": int(one.endswith(_NOT_FINITE))}
         if isinstance(one, str)
         else {
             "mean": float(one[0].mean()), "low": None, "high": None,
@@ -430,13 +451,17 @@ def interval(scores: Scores) -> tuple[float, float]:
 
 def paired_p(scores: Scores, best: Scores) -> float:
     """Two-sided p of no difference between two rows on the same images: the signs of the differences are flipped,
-    all ways up to 12 images, 9,999 random ways beyond.
+    all ways up to 12 images, 9,999 random ways beyond. Images that one of them has no finite score of are left out;
+    where none is left nothing speaks for a difference, and p is 1.
 
     Example:
         >>> paired_p(np.arange(8.0), np.arange(8.0) + 1)
         0.0078125
+        >>> paired_p(np.full(8, np.nan), np.arange(8.0))
+        1.0
     """
-    difference = scores - best
+    both = np.isfinite(scores) & np.isfinite(best)
+    difference = scores[both] - best[both]
     count = len(difference)
     # As far as float32 can tell: sums that are equal but for rounding count as equal.
     reached = abs(difference.sum()) - ROUNDING * np.abs(difference).sum()
@@ -515,7 +540,7 @@ def _write_tables(out: Path, matrix: dict[str, Any]) -> None:
 
 def as_markdown(matrix: dict[str, Any], names: Sequence[str] = ()) -> str:
     """The matrix as a table: best of a column bold, own metric with °, not told from the best (p ≥ 0.05) with ≈;
-    the deviation over subsets in parentheses.
+    the deviation over subsets in parentheses; beside a mean, how many images have no finite score.
 
     Args:
         matrix: as ``matrix.json`` holds it.
@@ -535,11 +560,30 @@ def as_markdown(matrix: dict[str, Any], names: Sequence[str] = ()) -> str:
 def _shown(row: dict[str, Any], name: str) -> str:
     cell = row["cells"][name]
     if "absent" in cell:
-        return "—"
+        return "NaN" if cell.get("undefined") else "—"
     value = f"{cell['mean']:.4g} "
     value += f"({cell['sd_subsets']:.2g})" if cell["low"] is None else f"[{cell['low']:.3g}, {cell['high']:.3g}]"
     if cell["sd_seeds"] is not None:
         value += f" ± {cell['sd_seeds']:.2g}"
     if cell["best"]:
         value = f"**{value}**"
+    if cell.get("undefined"):
+        value += f" and {cell['undefined']} NaN"
     return value + ("°" if name in row["own"] else "") + ("≈" if (cell["p"] or 0) >= 0.05 else "")
+
+
+def undefined_of(matrix: dict[str, Any]) -> list[str]:
+    """Of which losses by which metrics scores are NaN or infinite, a line each.
+
+    Example:
+        >>> cells = {"psnr": {"mean": 30.0, "undefined": 2}, "ssim": {"mean": 0.9, "undefined": 0}}
+        >>> undefined_of({"rows": [{"label": "l1", "kind": "loss", "cells": cells}]})
+        ['l1: psnr: 2 scores are not finite']
+    """
+    return [
+        f"{row['label']}: {name}: {cell.get('absent') or str(cell['undefined']) + ' ' + _NOT_FINITE}"
+        for row in matrix["rows"]
+        if row["kind"] == "loss"
+        for name, cell in row["cells"].items()
+        if cell.get("undefined")
+    ]

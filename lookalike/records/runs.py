@@ -114,14 +114,20 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON that any parser reads: numbers that are not finite become ``"inf"``, ``"-inf"`` and ``"nan"``,
     which ``float`` turns back.
     """
-    write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON can hold of a value: numbers that are not finite as text.
+
+    Example:
+        >>> plain({"a": (1.0, float("nan"))})
+        {'a': [1.0, 'nan']}
+    """
     if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value

@@ -28,9 +28,17 @@ Scores = NDArray[np.float64]
 
 
 def describe(
-    values: Scores, methods: Sequence[str], better: Mapping[str, str], pair: Callable[[int], str], seed: int = 0
+    values: Scores,
+    methods: Sequence[str],
+    better: Mapping[str, str],
+    pair: Callable[[int], str],
+    seed: int = 0,
+    undefined: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Everything that is said of a table, as JSON holds it.
+
+    Methods are compared on the pairs for which all of them have a finite score: means, intervals, letters and
+    differences are over those. A method without any finite score of a metric has no mean and does not count there.
 
     Args:
         values: ``(methods, pairs, metrics)``; NaN where there is no score.
@@ -38,28 +46,51 @@ def describe(
         better: ``"higher"`` or ``"lower"`` of each metric, in order.
         pair: the name of a pair by its index.
         seed: of the bootstrap.
+        undefined: which of the NaN are scores that came out as NaN, the worst of their column; None: none.
 
     Returns:
-        ``{"methods": {method: {metric: {"count", "mean", "median", "low", "high", "letters", "worst", "best"}}},
+        ``{"methods": {method: {metric: {"count", "mean", "median", "low", "high", "letters", "worst", "best",
+        "own", "lacking", "undefined"}}}, "compared": {metric: {"pairs", "left_out"}},
         "differences": {metric: [{"methods", "count", "mean", "low", "high", "wilcoxon", "holm"}]},
         "rank_agreement": {"spearman" and "kendall": {metric: {metric: number or null}}},
-        "level", "resamples", "seed"}``. Means are of the finite scores; ``low`` and ``high`` are the 95 % interval.
-        Methods that share a letter do not differ at the level of 5 % (Wilcoxon, Holm), ``a`` being the best;
-        ``mean`` of a difference is that of its first method minus its second, on pairs that both have.
+        "level", "resamples", "seed"}``. ``low`` and ``high`` are the 95 % interval of the mean. Methods that share
+        a letter do not differ at the level of 5 % (Wilcoxon, Holm), ``a`` being the best; ``mean`` of a difference
+        is that of its first method minus its second. ``own`` holds count and mean over all finite scores of the
+        method itself, ``lacking`` how many pairs others have and it does not, ``undefined`` how many scores are
+        NaN. ``compared`` says over how many pairs the methods are compared, and how many of those that some have
+        are left out.
+
+    Example:
+        >>> scores = np.array([[[30.0], [20.0]], [[31.0], [np.nan]]])  # the second lacks the harder pair
+        >>> found = describe(scores, "ab", {"psnr": "higher"}, str)
+        >>> [found["methods"][name]["psnr"]["mean"] for name in "ab"], found["compared"]["psnr"]
+        ([30.0, 31.0], {'pairs': 1, 'left_out': 1})
+        >>> found["methods"]["a"]["psnr"]["own"], found["methods"]["b"]["psnr"]["lacking"]
+        ({'count': 2, 'mean': 25.0}, 1)
     """
     said: dict[str, dict[str, Any]] = {method: {} for method in methods}
+    compared: dict[str, dict[str, int]] = {}
     differences: dict[str, list[dict[str, Any]]] = {}
+    if undefined is None:
+        undefined = np.zeros(values.shape, bool)
     for index, (metric, direction) in enumerate(better.items()):
         columns = values[:, :, index]
-        for method, scores in zip(methods, columns, strict=True):
-            said[method][metric] = _of_one(scores, direction, pair, np.random.default_rng(seed))
-        differences[metric] = _differences(columns, methods, seed)
+        finite = np.isfinite(columns)
+        some = finite.any(0)
+        common = np.logical_and.reduce(finite[finite.any(1)], 0) & some
+        compared[metric] = {"pairs": int(common.sum()), "left_out": int((some & ~common).sum())}
+        for row, method in enumerate(methods):
+            said[method][metric] = _of_one(
+                columns[row], common, undefined[row, :, index], direction, pair, np.random.default_rng(seed)
+            ) | {"lacking": int((some & ~finite[row]).sum())}
+        differences[metric] = _differences(columns, common & finite, methods, seed)
         means = {method: said[method][metric]["mean"] for method in methods}
         apart = {frozenset(one["methods"]) for one in differences[metric] if one["holm"] < LEVEL}
         for method, text in letters(_ranked(means, direction), apart).items():
             said[method][metric]["letters"] = text
     return {
         "methods": said,
+        "compared": compared,
         "differences": differences,
         "rank_agreement": rank_agreement(values, better),
         "level": LEVEL,
@@ -145,34 +176,43 @@ def rank_agreement(values: Scores, better: Mapping[str, str]) -> dict[str, dict[
 
 
 def _of_one(
-    scores: Scores, direction: str, pair: Callable[[int], str], generator: np.random.Generator
+    scores: Scores,
+    common: NDArray[np.bool_],
+    undefined: NDArray[np.bool_],
+    direction: str,
+    pair: Callable[[int], str],
+    generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """Of one method by one metric."""
+    """Of one method by one metric: means over the common pairs, the ends over all that it has."""
     [at] = np.isfinite(scores).nonzero()
     finite = scores[at]
-    if not len(finite):
-        return {"count": 0, "mean": None, "median": None, "low": None, "high": None, "worst": [], "best": []}
-    low, high = interval(finite, generator)
+    [broken] = undefined.nonzero()
     order = at[np.argsort(finite if direction == "higher" else -finite, kind="stable")]
-    ends = {"worst": order[:EXTREMES], "best": order[::-1][:EXTREMES]}
-    return {
-        "count": len(finite),
-        "mean": float(finite.mean()),
-        "median": float(np.median(finite)),
-        "low": low,
-        "high": high,
-    } | {
+    ends = {"worst": np.concatenate([broken, order])[:EXTREMES], "best": order[::-1][:EXTREMES]}
+    said: dict[str, Any] = {"count": 0, "mean": None, "median": None, "low": None, "high": None}
+    if len(finite):
+        shared = scores[common]
+        if len(shared):
+            low, high = interval(shared, generator)
+            said = {
+                "count": len(shared), "mean": float(shared.mean()), "median": float(np.median(shared)), "low": low,
+                "high": high,
+            }  # fmt: skip
+    said |= {
         name: [{"pair": pair(int(index)), "value": float(scores[index])} for index in indices]
         for name, indices in ends.items()
     }
+    own = float(finite.mean()) if len(finite) else None
+    return said | {"own": {"count": len(finite), "mean": own}, "undefined": len(broken)}
 
 
-def _differences(columns: Scores, methods: Sequence[str], seed: int) -> list[dict[str, Any]]:
-    """Every two methods on the pairs that both have: paired bootstrap and signed-rank test."""
+def _differences(
+    columns: Scores, shared: NDArray[np.bool_], methods: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    """Every two methods on the pairs that all have: paired bootstrap and signed-rank test."""
     found = []
     for one, other in combinations(range(len(methods)), 2):
-        difference = columns[one] - columns[other]
-        difference = difference[np.isfinite(difference)]
+        difference = (columns[one] - columns[other])[shared[one] & shared[other]]
         if not len(difference):
             continue
         low, high = interval(difference, np.random.default_rng(seed))

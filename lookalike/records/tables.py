@@ -12,10 +12,15 @@ one per metric        float   named as the metric; null where there is no number
 ``error``             text    why there is none, null for a good row
 ====================  ======  ==============================================================================
 
-and with metadata ``{"signatures": {metric: …}, "better": {metric: "higher" | "lower"}, "statistics": …}``: in
-parquet JSON under the schema's key ``lookalike``, for the others the file beside it, ``scores.csv.json``. Paths
-are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is null; in jsonl numbers that are
-not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch; parquet needs pyarrow.
+A score that came out as NaN stands as NaN and its row has an error. What has no partner has a row too, behind the
+others: ``image`` is empty and the error begins with ``missing:`` where a method lacks an image, ``reference`` is
+empty and the error begins with ``extra:`` where an image has no reference.
+
+A table comes with metadata ``{"signatures": {metric: …}, "better": {metric: "higher" | "lower"}, "statistics": …,
+"unpaired": …}``: in parquet JSON under the schema's key ``lookalike``, for the others the file beside it,
+``scores.csv.json``. Paths are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is
+null; in jsonl numbers that are not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch;
+parquet needs pyarrow.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from lookalike.records import runs
 
 KINDS = (".parquet", ".csv", ".jsonl")
 BEFORE, AFTER = ("method", "pair", "reference", "image", "width", "height"), ("error",)
+MISSING, EXTRA = "missing: ", "extra: "  # how the errors of rows begin that are half a pair
 _KEY = b"lookalike"
 _NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python holds such bytes
 _ROWS_A_GROUP = 8192
@@ -152,7 +158,7 @@ def read(path: Path) -> Table:
         if kind == ".parquet":
             return _read_parquet(path)
         cells, metadata = _cells(path, kind), runs.read_json(metadata_file(path))
-    except (OSError, UnicodeDecodeError, LookupError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, LookupError, csv.Error) as error:
         raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None
     return _table(path, cells, metadata)
 
@@ -179,7 +185,7 @@ def _write_parquet(
     kinds = [arrow.string()] * 4 + [arrow.int32()] * 2 + [arrow.float64()] * len(metrics) + [arrow.string()]
     schema = arrow.schema(
         list(zip((*BEFORE, *metrics, *AFTER), kinds, strict=True)),
-        metadata={_KEY: json.dumps(dict(metadata), allow_nan=False).encode()},
+        metadata={_KEY: json.dumps(runs.plain(dict(metadata)), allow_nan=False).encode()},
     )
     with parquet.ParquetWriter(file, schema) as writer:
         for group in _groups(rows):
@@ -195,6 +201,8 @@ def _read_parquet(path: Path) -> Table:
     try:
         with path.open("rb") as file:  # pyarrow opens no path that is not text
             table = parquet.read_table(file)
+        if len(set(table.column_names)) < len(table.column_names):
+            raise KeyError("a column is there twice")
         metadata = json.loads(table.schema.metadata[_KEY])
     except (ArrowException, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a table of scores ({' '.join(str(error).split())})") from None
@@ -226,10 +234,27 @@ def _text(file: BinaryIO) -> Iterator[io.TextIOWrapper]:
 
 
 def _cells(path: Path, kind: str) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a mark
         if kind == ".jsonl":
-            return [json.loads(line) for line in file]
-        return [{name: cell or None for name, cell in row.items()} for row in csv.DictReader(file)]
+            return [json.loads(line, object_pairs_hook=_cells_of) for line in file]
+        reader = csv.reader(file)
+        names = next(reader, [])
+        return [_cells_of(zip(names, (cell or None for cell in row), strict=True)) for row in reader]
+
+
+def _cells_of(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A row by its columns.
+
+    Raises:
+        LookupError: for a column that is there twice: the last would silently win.
+    """
+    listed = list(pairs)
+    cells = dict(listed)
+    if len(cells) != len(listed):
+        names = [name for name, _ in listed]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LookupError(f"the column {twice!r} is there twice")
+    return cells
 
 
 # ---- rows and cells
@@ -260,7 +285,8 @@ def _table(path: Path, cells: list[dict[str, Any]], metadata: dict[str, Any]) ->
 
 
 def _row(cells: dict[str, Any], metrics: tuple[str, ...]) -> Row:
-    texts, sides = (str(cells[name]) for name in BEFORE[:4]), (_maybe(int, cells[name]) for name in BEFORE[4:])
+    texts = ("" if cells[name] is None else str(cells[name]) for name in BEFORE[:4])
+    sides = (_maybe(int, cells[name]) for name in BEFORE[4:])
     values = tuple(_maybe(float, cells[name]) for name in metrics)
     return Row._make((*texts, *sides, values, cells["error"]))
 

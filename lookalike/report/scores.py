@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,9 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
         raise ValueError(f"{table}: its statistics lack {', '.join(sorted(strangers))}; make it again")
     methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
     store: list[str] = []
-    failed = [row for row in found.rows if row.error is not None]
+    paired = [row for row in found.rows if row.reference and row.image]  # the others are half a pair
+    failed = [row for row in paired if row.error is not None]
+    unpaired = [one for one in found.metadata.get("unpaired", []) if one.get("kind") in ("missing", "extra")]
     text = render(
         "scores.html.j2",
         styles=["study.css", "lab.css", "scores.css"],
@@ -68,8 +70,11 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
         statistics=statistics["methods"],
         best={metric: _best(statistics["methods"], metric, found.metadata["better"]) for metric in found.metrics},
         colours=methods,
-        rows=len(found.rows),
-        pairs=len({row.pair for row in found.rows}),
+        rows=len(paired),
+        pairs=len({row.pair for row in paired}),
+        compared=statistics.get("compared", {}),
+        unpaired=unpaired[:FAILURES],
+        lonely=len(unpaired),
         failed=failed[:FAILURES],
         failures=len(failed),
         distributions=_distributions(found, methods),
@@ -111,8 +116,9 @@ def _distributions(table: Table, colours: dict[str, str]) -> list[tuple[str, Mar
 
 def _scatter(table: Table, statistics: dict[str, Any], colours: dict[str, str]) -> dict[str, Any]:
     """What the script needs to draw any metric against any other: every n-th row, and rank correlations of all."""
-    step = -(-len(table.rows) // POINTS)
-    rows = table.rows[::step]
+    rows = [row for row in table.rows if row.reference and row.image]
+    step = -(-len(rows) // POINTS)
+    rows = rows[::step]
     numbers = {method: at for at, method in enumerate(colours)}
     return {
         "metrics": table.metrics,
@@ -186,6 +192,9 @@ def _reduced(path: Path) -> bytes:
     return file.getvalue()
 
 
-def _shown(value: float | None) -> str:
+def _shown(value: float | str | None) -> str:
     """Four digits, as a table has room for."""
-    return "–" if value is None else f"{value:.4g}"
+    if value is None:
+        return "–"
+    number = float(value)
+    return "NaN" if isnan(number) else f"{number:.4g}"

@@ -56,7 +56,11 @@ def giving(readings: Sequence[Reading], text: str) -> list[Reading]:
 def nearest(readings: Sequence[Reading], text: str, count: int = 3) -> list[Reading]:
     """The readings closest to a number, closest first; those without a value are left out."""
     number, _ = printed(text)
-    having = [(abs(one.value - number), index) for index, one in enumerate(readings) if one.value is not None]
+    having = [
+        (abs(one.value - number), index)
+        for index, one in enumerate(readings)
+        if one.value is not None and not math.isnan(one.value)
+    ]
     return [readings[index] for _, index in sorted(having)[:count]]
 
 
@@ -68,7 +72,7 @@ def summary(readings: Sequence[Reading]) -> str:
         >>> summary([made])
         '1 convention from 0.5000 to 0.5000, 0 declined'
     """
-    values = [one.value for one in readings if one.value is not None]
+    values = [one.value for one in readings if one.value is not None and not math.isnan(one.value)]
     declined = f"{len(readings) - len(values)} declined"
     if not values:
         return declined

@@ -44,10 +44,19 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
         cells = [
             _cell(columns[name], columns[name] is _best(methods, name, better), several) for name in signatures
         ]
-        lines.append(" & ".join([escaped(method), *cells]) + r" \\")
+        mark = r"\textsuperscript{*}" if any(columns[name].get("lacking") for name in signatures) else ""
+        lines.append(" & ".join([escaped(method) + mark, *cells]) + r" \\")
     counts = sorted({columns[name]["count"] for columns in methods.values() for name in signatures})
     pairs = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     meaning = "Methods sharing a letter do not differ (Wilcoxon signed-rank test with Holm's correction, 5\\,\\%). "
+    lacking = [
+        f"{escaped(method)} lacks {most} pairs that others have"
+        for method, columns in methods.items()
+        if (most := max(columns[name].get("lacking", 0) for name in signatures))
+    ]
+    if lacking:
+        pairs += " (those that all methods have)"
+        meaning += rf"*\,{', '.join(lacking)}. "
     made = "; ".join(rf"\texttt{{{escaped(said)}}}" for said in signatures.values())
     lines += [
         r"\bottomrule",

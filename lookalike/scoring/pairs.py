@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lookalike.files import SUFFIXES
 
 _SHOWN = 3  # names in an error
+
+
+Lack = Literal["missing", "extra", "other"]
 
 
 class Unpaired(NamedTuple):
@@ -21,10 +25,28 @@ class Unpaired(NamedTuple):
     Attributes:
         path: of the file or folder.
         reason: why.
+        kind: ``"missing"``: a reference that some method has no image of; ``"extra"``: an image without a
+            reference; ``"other"``: what is left out of the matching.
     """
 
     path: str
     reason: str
+    kind: Lack = "other"
+
+
+class Lacking(NamedTuple):
+    """Half a pair.
+
+    Attributes:
+        method: number of the method.
+        pair: what the pair would be called.
+        reference, image: paths; "" for the half that is not there.
+    """
+
+    method: int
+    pair: str
+    reference: str
+    image: str
 
 
 class Group(NamedTuple):
@@ -51,6 +73,7 @@ class Pairs:
         methods: their names, as short as they can be told apart.
         groups: sorted by the pair's name.
         unpaired: files without a partner, each with the reason.
+        lacking: the same, one entry a method: images that a method should have, and images without a reference.
         others: how many files are no images by their ending.
     """
 
@@ -59,6 +82,7 @@ class Pairs:
     methods: tuple[str, ...]
     groups: list[Group]
     unpaired: list[Unpaired]
+    lacking: list[Lacking]
     others: int
 
     def numbered(self) -> Iterator[tuple[int, int]]:
@@ -110,26 +134,31 @@ def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs
         found, count = _keyed(folder, key, match, unpaired)
         made.append(found)
         others += count
-        unpaired += [
-            Unpaired(os.path.join(folder, path), "no reference")
-            for name, path in sorted(found.items())
-            if name not in references
-        ]
-    groups = []
+    groups: list[Group] = []
+    missing: list[Lacking] = []
+    extra = [
+        Lacking(method, name, "", os.path.join(folders[method], path))
+        for method, found in enumerate(made)
+        for name, path in sorted(found.items())
+        if name not in references
+    ]
+    unpaired += [Unpaired(lack.image, "no reference", "extra") for lack in extra]
     for name, path in sorted(references.items()):
         images = tuple(found.get(name) for found in made)
-        missing = [str(folder) for folder, image in zip(folders, images, strict=True) if image is None]
-        if missing:
-            where = (
-                "no image of any method" if len(missing) == len(folders) else f"no image in {', '.join(missing)}"
-            )
-            unpaired.append(Unpaired(os.path.join(reference, path), where))
-        if len(missing) < len(folders):
+        without = [method for method, image in enumerate(images) if image is None]
+        if without:
+            place = os.path.join(reference, path)
+            where = f"no image in {', '.join(str(folders[method]) for method in without)}"
+            every = len(without) == len(folders)
+            unpaired.append(Unpaired(place, "no image of any method" if every else where, "missing"))
+            missing += [Lacking(method, name, place, "") for method in without]
+        if len(without) < len(folders):
             groups.append(Group(name, path, images))
     for folder, found in zip(folders, made, strict=True):
         if not references.keys() & found.keys():
             raise ValueError(_nothing(reference, folder, references, found, match))
-    return Pairs(str(reference), tuple(map(str, folders)), _names(folders), groups, unpaired, others)
+    lacking = sorted(missing + extra, key=lambda lack: lack.method)
+    return Pairs(str(reference), tuple(map(str, folders)), _names(folders), groups, unpaired, lacking, others)
 
 
 def _key(match: str) -> re.Pattern[str]:
@@ -161,12 +190,16 @@ def _keyed(folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpair
         if hit is None:
             unpaired.append(Unpaired(os.path.join(folder, path), f"--match {match} does not match its name"))
             continue
-        name = "/".join(part for part in hit.groups() if part is not None)
+        # One letter can be written in two ways (é, or e with an accent after it), and systems differ in which.
+        name = unicodedata.normalize("NFC", "/".join(part for part in hit.groups() if part is not None))
         if name == path:
             name = path  # one text instead of two: there may be a million
         if name in found:
             first, second = sorted((found[name], path))
             advice = "use --match name" if match == "stem" else "make --match tell them apart"
+            if unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second):
+                first, second = ascii(first), ascii(second)
+                advice = "they differ only in how Unicode writes a letter with an accent; rename one"
             raise ValueError(f"score: {first} and {second} in {folder} are both called {name!r}; {advice}")
         found[name] = path
     return found, others
@@ -211,7 +244,7 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
         >>> _names([Path("out/a"), Path("out/b")]), _names([Path("a/x4"), Path("b/x4")])
         (('a', 'b'), ('a/x4', 'b/x4'))
     """
-    full = [folder.resolve().parts for folder in folders]
+    full = [Path(os.path.abspath(folder)).parts for folder in folders]  # a link is called what its user calls it
     for count in range(1, max(map(len, full)) + 1):
         names = tuple("/".join(parts[-count:]) for parts in full)
         if len(set(names)) == len(names):

@@ -5,6 +5,7 @@ scorer is a recipe made ready, with its metrics.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,7 @@ from lookalike.scoring.pair import check_convention, made
 Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded", "ycbcr"]
 Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 _DEPTHS = (255.0, 65535.0)  # what a range of integers is; the other images are floats
+NOT_A_NUMBER = "the score is not a number (NaN)"
 _YCBCR = (65.481, 128.553, 24.966)  # ITU-R BT.601, studio range, as MATLAB's rgb2ycbcr: Y = 16 … 235
 
 
@@ -237,7 +239,13 @@ class Scorer:
         for index, one in enumerate(group):
             values = tuple(None if isinstance(column, Exception) else column[index] for column in columns)
             stamps = ("", "") if broke else one.stamp  # never known: a full memory is no reason tomorrow
-            entries.append(Entry(one.key, stamps, size, values, error, declined))
+            undefined = [
+                f"{name}: {NOT_A_NUMBER}"
+                for name, value in zip(self.names, values, strict=True)
+                if value is not None and math.isnan(value)
+            ]
+            failed = "; ".join([*filter(None, [error]), *undefined]) or None
+            entries.append(Entry(one.key, stamps, size, values, failed, declined))
         return entries
 
     def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | Exception:

@@ -7,6 +7,7 @@ all are there the table is written from it, so that a resumed run and one in one
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from array import array
@@ -52,7 +53,8 @@ class Scored:
         statistics: as `statistics.describe` gives them, and JSON holds them.
         rows: how many pairs.
         fresh: how many of them were scored by this run.
-        failed: how many have an error.
+        failed: how many have an error, a score that is NaN among them.
+        missing, extra: how many images the methods lack, and how many have no reference.
         failures: the first of them, (method, pair, error).
         declined: metrics not asked for by name: how many pairs they declined, and why the first.
     """
@@ -64,6 +66,8 @@ class Scored:
     rows: int
     fresh: int
     failed: int
+    missing: int
+    extra: int
     failures: list[tuple[str, str, str]]
     declined: dict[str, tuple[int, str]]
 
@@ -104,7 +108,7 @@ def score_folders(
         progress: told how many pairs are done.
 
     Returns:
-        What was found; the table and ``NAME.statistics.json`` are written before.
+        What was found; the table and ``TABLE.statistics.json`` are written before.
 
     Raises:
         TypeError, ValueError: for what no pair could be scored with; a pair that fails is a row with an error.
@@ -243,7 +247,7 @@ def _known(journal: Journal, pairs: Pairs, recipe: Recipe) -> bytearray:
         if at is None:
             continue
         paths = pairs.paths(*divmod(at, len(pairs.groups)))
-        has_numbers = any(value is not None for value in entry.values)
+        has_numbers = any(value is not None and not math.isnan(value) for value in entry.values)
         done[at] = has_numbers and all(
             stamp and stamp == recipes.stamp(path, recipe.hashed)
             for path, stamp in zip(paths, entry.stamp, strict=True)
@@ -270,13 +274,15 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
     methods, groups = len(pairs.methods), len(pairs.groups)
     places = array("q", [-1]) * (methods * groups)
     values = np.full((methods * groups, len(scorer.names)), np.nan)
+    undefined = np.zeros(values.shape, bool)
     number = _numbers(pairs)
     for place, entry in journal.replay():
         at = number(entry.key)
         if at is not None:
             places[at] = place
             values[at] = [np.nan if value is None else value for value in entry.values]
-    by_method = values.reshape(methods, groups, -1)
+            undefined[at] = [value is not None and math.isnan(value) for value in entry.values]
+    by_method, undefined = (part.reshape(methods, groups, -1) for part in (values, undefined))
     failed, failures, declined = 0, [], {}
     for method, group in pairs.numbered():
         entry = journal.read(places[method * groups + group])
@@ -288,17 +294,24 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
             declined[name] = (declined.get(name, (0, reason))[0] + 1, declined.get(name, (0, reason))[1])
     names = [tables.as_text(method) for method in pairs.methods]
     described = statistics.describe(
-        by_method, names, scorer.better, lambda group: tables.as_text(pairs.groups[group].pair), seed
+        by_method, names, scorer.better, lambda group: tables.as_text(pairs.groups[group].pair), seed, undefined
     )
-    described |= {"rows": len(pairs), "failed": failed}
+    missing = sum(not lack.image for lack in pairs.lacking)
+    extra = len(pairs.lacking) - missing
+    described |= {"rows": len(pairs), "failed": failed, "missing": missing, "extra": extra}
     found = Scored(
-        pairs, scorer.signatures, scorer.better, described, len(pairs), fresh, failed, failures, declined
-    )
+        pairs, scorer.signatures, scorer.better, described, len(pairs), fresh, failed, missing, extra, failures,
+        declined,
+    )  # fmt: skip
     if output is not None:
-        metadata = {"signatures": found.signatures, "better": found.better, "statistics": described}
-        tables.write(output, scorer.names, metadata, _rows(journal, pairs, places))
-        unpaired = [{"path": tables.as_text(path), "reason": reason} for path, reason in pairs.unpaired]
-        runs.write_json(statistics_file(output), metadata | {"unpaired": unpaired})
+        metadata = {
+            "signatures": found.signatures,
+            "better": found.better,
+            "statistics": described,
+            "unpaired": [lack._asdict() | {"path": tables.as_text(lack.path)} for lack in pairs.unpaired],
+        }
+        tables.write(output, scorer.names, metadata, _rows(journal, pairs, places, len(scorer.names)))
+        runs.write_json(statistics_file(output), metadata)
     return found
 
 
@@ -307,13 +320,21 @@ def statistics_file(output: Path) -> Path:
 
     Example:
         >>> statistics_file(Path("out/scores.parquet")).name
-        'scores.statistics.json'
+        'scores.parquet.statistics.json'
     """
-    return output.with_suffix(".statistics.json")
+    return output.with_name(f"{output.name}.statistics.json")
 
 
-def _rows(journal: Journal, pairs: Pairs, places: Sequence[int]) -> Iterator[Row]:
+def _rows(journal: Journal, pairs: Pairs, places: Sequence[int], metrics: int) -> Iterator[Row]:
     for method, group in pairs.numbered():
         entry = journal.read(places[method * len(pairs.groups) + group])
         width, height = entry.size or (None, None)
         yield Row(*entry.key, *pairs.paths(method, group), width, height, entry.values, entry.error)
+    for lack in pairs.lacking:  # no pair, and so no number: whoever reads the table sees that one is not there
+        if lack.image:
+            error = f"{tables.EXTRA}no reference in {pairs.reference}"
+        else:
+            error = f"{tables.MISSING}no image in {pairs.folders[lack.method]}"
+        yield Row(
+            pairs.methods[lack.method], lack.pair, lack.reference, lack.image, None, None, (None,) * metrics, error
+        )

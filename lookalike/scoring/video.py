@@ -123,8 +123,9 @@ def score_videos(
         if progress:
             progress(len(rows), max(claimed, len(rows)))
     values = np.array([[np.nan if value is None else value for value in row.values] for row in rows])
+    undefined = np.array([[value is not None and np.isnan(value) for value in row.values] for row in rows])
     described = statistics.describe(
-        values[None], [judged.stem], scorer.better, lambda index: rows[index].pair, seed
+        values[None], [judged.stem], scorer.better, lambda index: rows[index].pair, seed, undefined[None]
     )
     described["percentiles"] = {
         name: {str(percent): float(np.percentile(column[np.isfinite(column)], percent)) for percent in PERCENTILES}

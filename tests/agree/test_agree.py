@@ -356,3 +356,41 @@ def test_the_direction_of_an_unknown_metric_comes_from_the_data_and_that_is_said
     assert "mine: no metric of the catalogue; its direction is taken from the data" in printed.err
     assert "SRCC by distortion" in printed.out
     assert re.search(r"ssim +8 +1\.0000 \[1\.0000, 1\.0000\]", printed.out)
+
+
+def test_metrics_are_compared_on_the_images_that_all_have(tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    lines = [f"{n},{n + n % 3},{'' if n in (3, 4, 5) else n}" for n in range(20)]
+    path.write_text("mos,psnr,ssim\n" + "\n".join(lines) + "\n")
+    command = ["agree", str(path), "--resamples", "0"]
+    assert main(command) == 3
+    said = capsys.readouterr()
+    assert "3 of 20 images are left out, not every metric has a score: ssim lacks 3" in said.err
+    assert [line.split()[:2] for line in said.out.splitlines()[2:4]] == [["psnr", "17"], ["ssim", "17"]]
+    assert main([*command, "--allow-missing"]) == 0
+    assert main([*command, "-m", "psnr"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "extra", "words"),
+    [
+        ("mos,ssim,ssim\n1,0.5,0.6\n", [], "has several columns 'ssim'; rename or drop all but one"),
+        ("mos,mos,ssim\n1,2,0.6\n", [], "has several columns 'mos'"),
+        ("mos,MOS,ssim\n1,2,0.6\n", [], "mos and MOS could be meant; name the column that is"),
+        ("mos,ssim\n1,0.5\n2\n", [], "line 3: has not the 2 cells of the header"),
+        ("mos,ssim\n1,0.5,7\n", [], "line 2: has not the 2 cells of the header"),
+        ("mos,ssim\n1,0.5\n", ["-m", "ssim", "ssim"], "a metric is named twice in ssim, ssim"),
+    ],
+)
+def test_a_table_that_can_be_read_in_two_ways_is_refused(text, extra, words, tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    assert main(["agree", str(path), *extra]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("mos,ssim\n1,0.5\n2,0.6\n", encoding="utf-8-sig")
+    assert list(agree.read(path).scores) == ["ssim"]

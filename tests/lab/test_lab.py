@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -749,6 +750,48 @@ def test_the_paired_test() -> None:
     assert judge.paired_p(scores[:8], scores[:8]) == 1
     ties = np.array([1, 1, 1, 1, -1, -1, -1]) * (1 + 1e-8 * scores[:7])  # no sum of seven ±1 is nearer to 0
     assert judge.paired_p(ties, np.zeros(7)) == 1
+    scores[:3] = np.nan  # images without a score say nothing
+    assert judge.paired_p(scores, scores[3] + np.zeros(40)) == judge.paired_p(scores[3:], scores[3] + np.zeros(37))
+    assert judge.paired_p(np.full(40, np.nan), np.arange(40.0)) == 1
+
+
+def test_a_score_that_is_nan_is_in_no_mean_and_never_the_best() -> None:
+    targets = {"there": torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))}
+
+    def drawn(label: str, error: float, broken: Sequence[int]) -> judge.Row:
+        outputs = targets["there"] + error
+        outputs[list(broken)] = torch.nan
+        return judge.Row(label, "loss", label, outputs=[{"there": outputs}])
+
+    column = judge.Column("l1", "", "lower", "", ("there",), lambda x, y: (x - y).abs().mean((1, 2, 3)))
+    made = [drawn("good", 0.1, []), drawn("lucky", 0.01, [1, 2, 3]), drawn("lost", 0.0, range(4))]
+    good, lucky, lost = judge._image_cells(made, column, targets)
+    assert (good["best"], good["n"], good["undefined"], good["p"]) == (True, 1, 0, None)
+    assert good["mean"] == pytest.approx(0.1)
+    assert (lucky["best"], lucky["n"], lucky["undefined"], lucky["p"]) == (False, 1, 3, 1)
+    assert lucky["mean"] == pytest.approx(0.01)
+    assert lost == {"absent": "4 of 4 scores are not finite", "undefined": 4}
+    cells = [{"l1": cell} for cell in (good, lucky, lost)]
+    matrix = {
+        "columns": [{"name": "l1", "better": "lower"}],
+        "rows": [
+            {"label": row.label, "kind": "loss", "own": [], "cells": cell}
+            for row, cell in zip(made, cells, strict=True)
+        ],
+    }
+    assert judge.undefined_of(matrix) == [
+        "lucky: l1: 3 scores are not finite", "lost: l1: 4 of 4 scores are not finite",
+    ]  # fmt: skip
+    lines = judge.as_markdown(matrix).splitlines()
+    assert "3 NaN" in lines[3]
+    assert "| NaN |" in lines[4]
+
+
+def test_features_that_are_nan_have_no_distance() -> None:
+    row = judge.Row("l1", "loss", "l1", outputs=[{"there": torch.zeros(2, 1, 8, 8)}] * 2)
+    column = judge.Column("kid", "", "lower", "", ("there",), None, whole=lambda outputs: (float("nan"), 0.0))
+    [cell] = judge._whole_cells([row], column, {"there": torch.zeros(2, 1, 8, 8)})
+    assert cell == {"absent": "2 of 2 scores are not finite", "undefined": 1}
 
 
 # ---- the command line

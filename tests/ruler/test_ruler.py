@@ -2,13 +2,16 @@
 
 import dataclasses
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 
 from lookalike import registry, ruler
+from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.ruler import Reading
 
@@ -155,3 +158,15 @@ def test_the_nearest_are_named_closest_first() -> None:
 
 def test_a_reading_is_data() -> None:
     assert dataclasses.asdict(reading(0.5))["value"] == 0.5
+
+
+def test_a_pair_that_holds_nan_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y = np.tile(np.linspace(0, 1, 32, dtype=np.float32), (32, 1))
+    x = y.copy()
+    x[3, 4] = np.nan
+    for name, image in (("y.tif", y), ("x.tif", x)):
+        Image.fromarray(image).save(tmp_path / name)
+    command = ["ruler", str(tmp_path / "y.tif"), str(tmp_path / "x.tif")]
+    for more in ([], ["--is", "0.9"], ["--json"]):
+        assert main([*command, *more]) == 3
+        assert "conventions give NaN" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from skimage import data
 from lookalike.cli.main import main
 from lookalike.metrics.pixel import PSNR
 from lookalike.records import statistics, tables
+from lookalike.report import scores as scores_page
 from lookalike.scoring import pairs
 from lookalike.scoring.journal import Entry, Journal
 from lookalike.scoring.latex import latex_table
@@ -96,7 +97,7 @@ def test_numbers_are_those_of_measure(folders: tuple[Path, Path, Path], tmp_path
         assert read.metadata["signatures"] == {one.metric: one.signature for one in wanted}
         assert (row.width, row.height, row.error) == (48, 48, None)
     assert read.metadata["better"] == {"psnr": "higher", "ssim": "higher"}
-    assert json.loads((tmp_path / "scores.statistics.json").read_text())["unpaired"] == []
+    assert json.loads((tmp_path / f"scores{kind}.statistics.json").read_text())["unpaired"] == []
 
 
 def test_batches_give_the_numbers_of_pairs_alone(folders: tuple[Path, Path, Path]) -> None:
@@ -220,6 +221,170 @@ def test_one_column_has_one_signature(tmp_path: Path) -> None:
     assert "this table is of 8-bit images and this pair is 16-bit" in found.failures[0][2]
 
 
+# Unfair tables
+
+
+def floats(folder: Path, broken: dict[str, Sequence[int]], count: int = 6) -> list[Path]:
+    """Float images, the methods' noise in the order of their names; some hold NaN."""
+    places = [folder / "ref", *(folder / name for name in broken)]
+    for index in range(count):
+        y = photograph(index)[..., 0].astype(np.float32) / 255
+        for at, place in enumerate(places):
+            place.mkdir(exist_ok=True)
+            x = np.clip(y + np.random.default_rng(index).normal(0, 0.02 * at, y.shape), 0, 1).astype(np.float32)
+            if at and index in broken[place.name]:
+                x[5, 7] = np.nan
+            Image.fromarray(x).save(place / f"{index}.tif")
+    return places
+
+
+@pytest.mark.parametrize("kind", tables.KINDS)
+def test_a_score_that_is_nan_is_a_failed_row_the_worst_and_in_no_mean(tmp_path: Path, kind: str) -> None:
+    if kind == ".parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs pyarrow")
+    folders = floats(tmp_path, {"steady": [], "broken": [1, 2, 3, 4, 5]})
+    table = tmp_path / f"scores{kind}"
+    found = score(folders, table, metrics=["psnr"])
+    assert (found.rows, found.failed) == (12, 5)
+    read = tables.read(table)
+    for row in read.rows[7:]:
+        assert row.values[0] is not None
+        assert np.isnan(row.values[0])
+        assert row.error == "psnr: the score is not a number (NaN)"
+    steady, broken = (found.statistics["methods"][name]["psnr"] for name in ("steady", "broken"))
+    assert (steady["count"], broken["count"]) == (1, 1)
+    assert steady["mean"] == rows(table)[("steady", "0")].values[0]
+    assert steady["letters"] == "a"
+    assert (broken["lacking"], broken["undefined"], broken["own"]["count"]) == (5, 5, 1)
+    assert [one["pair"] for one in broken["worst"]] == ["1", "2", "3", "4", "5"]
+    assert np.isnan(broken["worst"][0]["value"])
+    metadata = read.metadata["statistics"]["methods"]["broken"]["psnr"]
+    assert metadata["worst"][0] == {"pair": "1", "value": "nan"}
+    assert "NaN" in scores_page.write(table).read_text(encoding="utf-8")
+    assert main(["score", *map(str, folders), "-m", "psnr", "-o", str(table)]) == 3
+    assert score(folders, table, metrics=["psnr"]).fresh == 5  # without a number: tried again
+
+
+def test_every_metric_of_a_method_that_is_nan_throughout(tmp_path: Path) -> None:
+    folders = floats(tmp_path, {"steady": [], "broken": range(6)})
+    found = score(folders, metrics=["psnr", "ssim"])
+    assert found.failed == 6
+    assert found.failures[0] == (
+        "broken", "0", "psnr: the score is not a number (NaN); ssim: the score is not a number (NaN)",
+    )  # fmt: skip
+    steady, broken = (found.statistics["methods"][name]["psnr"] for name in ("steady", "broken"))
+    assert (steady["count"], broken["count"], broken["mean"]) == (6, 0, None)
+    assert (steady["letters"], "letters" in broken) == ("a", False)
+
+
+def test_the_table_of_a_pair_that_is_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ref, broken = floats(tmp_path, {"broken": [0]}, 1)
+    command = ["score", str(ref / "0.tif"), str(broken / "0.tif"), "-m", "psnr", "l1"]
+    assert main(command) == 3
+    said = capsys.readouterr()
+    assert "nan" in said.out
+    assert said.err.splitlines() == [f"failed: {name}: the score is not a number (NaN)" for name in ("psnr", "l1")]
+    assert main([*command, "--json"]) == 3
+    assert [row["value"] for row in json.loads(capsys.readouterr().out)["scores"]] == ["nan", "nan"]
+
+
+def test_a_method_that_leaves_out_what_is_hard_does_not_win(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref, good, _ = make(tmp_path, 8)
+    hard = tmp_path / "hard"
+    shutil.copytree(good, hard)
+    shutil.copytree(good, tmp_path / "twin")
+    for index in (1, 5, 7):  # for both, as good as the good one by the five others
+        for folder in (good, tmp_path / "twin"):
+            Image.fromarray(noisy(photograph(index), 40, index)).save(folder / f"{index % 2}/{index}.png")
+        (hard / f"{index % 2}/{index}.png").unlink()
+    folders, table = (ref, good, tmp_path / "twin", hard), tmp_path / "scores.csv"
+    found = score(folders, table, metrics=["psnr"])
+    cells = {name: found.statistics["methods"][name]["psnr"] for name in ("good", "twin", "hard")}
+    assert cells["good"]["mean"] == cells["hard"]["mean"] == cells["twin"]["mean"]
+    assert {cell["count"] for cell in cells.values()} == {5}
+    assert {cell["letters"] for cell in cells.values()} == {"a"}
+    assert cells["good"]["own"]["mean"] < cells["hard"]["own"]["mean"] == cells["hard"]["mean"]
+    assert [cell["lacking"] for cell in cells.values()] == [0, 0, 3]
+    assert found.statistics["compared"] == {"psnr": {"pairs": 5, "left_out": 3}}
+    assert (found.missing, found.extra, found.failed, found.rows) == (3, 0, 0, 21)
+    lacking = [row for row in tables.read(table).rows if row.error]
+    assert [(row.method, row.pair, row.image, row.error) for row in lacking] == [
+        ("hard", f"1/{index}", "", f"missing: no image in {hard}") for index in (1, 5, 7)
+    ]
+    page = scores_page.write(table).read_text(encoding="utf-8")
+    assert "psnr 5 of 8." in page
+    assert "* lacks 3; own mean" in page
+    assert f"<td>missing</td><td>{ref / '1/5.png'}</td><td>no image in {hard}</td>" in page
+    assert "8 pairs" in page
+    assert "lacks 3 pairs" in latex_table(found.statistics, found.signatures, found.better)
+    command = ["score", *map(str, folders), "-m", "psnr", "-o", str(table)]
+    assert main(command) == 3
+    said = capsys.readouterr()
+    assert "Compared on the pairs that all methods have a score of: psnr 5 of 8." in said.out
+    assert "* hard lacks pairs that others have; its own means: psnr " in said.out
+    assert "3 missing" in said.out
+    assert main([*command, "--allow-missing"]) == 0
+
+
+def test_an_image_without_a_reference_is_listed(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    (folders[0] / "0/4.png").unlink()
+    found = score(folders, tmp_path / "scores.jsonl")
+    assert (found.rows, found.missing, found.extra) == (10, 0, 2)
+    assert [(row.method, row.reference, row.error) for row in tables.read(tmp_path / "scores.jsonl").rows[10:]] == [
+        (name, "", f"extra: no reference in {folders[0]}") for name in ("good", "bad")
+    ]
+    said = json.loads((tmp_path / "scores.jsonl.statistics.json").read_text())
+    assert [one["kind"] for one in said["unpaired"]] == ["extra", "extra"]
+    command = ["score", *map(str, folders), "-m", *METRICS]
+    assert main(command) == 3
+    assert main([*command, "--allow-missing"]) == 0
+
+
+def test_a_failed_row_is_3_whatever_may_be_missing(folders: tuple[Path, Path, Path]) -> None:
+    (folders[1] / "0/2.png").write_bytes(b"")
+    assert main(["score", *map(str, folders), "-m", "psnr", "--allow-missing"]) == 3
+    found = score(folders, metrics=["psnr"])
+    assert {found.statistics["methods"][name]["psnr"]["count"] for name in ("good", "bad")} == {5}
+
+
+def test_two_tables_share_no_file(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    score(folders, tmp_path / "o.csv", metrics=["psnr"])
+    csv_files = {path.name: path.read_bytes() for path in tmp_path.glob("o.*")}
+    score(folders[:2], tmp_path / "o.jsonl", metrics=["ssim"])
+    assert {name: (tmp_path / name).read_bytes() for name in csv_files} == csv_files
+    assert "o.jsonl.statistics.json" not in csv_files
+
+
+@pytest.mark.parametrize(("first", "second"), [("csv", "jsonl")])
+def test_a_column_that_is_there_twice_is_refused(
+    folders: tuple[Path, Path, Path], tmp_path: Path, first: str, second: str
+) -> None:
+    table = tmp_path / f"o.{first}"
+    score(folders, table, metrics=["psnr"])
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(f"{line},{'psnr' if not at else '99'}" for at, line in enumerate(lines)) + "\n")
+    with pytest.raises(ValueError, match="the column 'psnr' is there twice"):
+        tables.read(table)
+    table = tmp_path / f"o.{second}"
+    score(folders, table, metrics=["psnr"])
+    table.write_text(table.read_text().replace('"error"', '"psnr": 99, "error"'))
+    with pytest.raises(ValueError, match="the column 'psnr' is there twice"):
+        tables.read(table)
+
+
+def test_a_table_that_a_spreadsheet_saved_begins_with_a_mark(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "o.csv"
+    score(folders, table)
+    before = tables.read(table)
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert tables.read(table) == before
+    assert main(["report", str(table)]) == 0
+
+
 # Matching
 
 
@@ -267,6 +432,31 @@ def test_what_cannot_be_matched_is_refused(tmp_path: Path) -> None:
         pairs.find(ref, [tmp_path / "nowhere"])
     with pytest.raises(ValueError, match=r"a\.png is a file, not a folder"):
         pairs.find(ref, [ref / "a.png"])
+
+
+def test_names_that_differ_only_in_how_an_accent_is_written_belong_together(tmp_path: Path) -> None:
+    composed, apart = "caf\u00e9.png", "cafe\u0301.png"
+    for name in (f"ref/{composed}", f"x/{apart}"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    found = pairs.find(tmp_path / "ref", [tmp_path / "x"])
+    assert [(group.pair, group.images) for group in found.groups] == [("caf\u00e9", (apart,))]
+    assert found.unpaired == []
+    (tmp_path / "x" / composed).write_bytes(b"")
+    if len(list((tmp_path / "x").iterdir())) == 2:  # some file systems hold one of them
+        with pytest.raises(ValueError, match=r"'cafe\\u0301\.png' and 'caf\\xe9\.png' in .*x are both called"):
+            pairs.find(tmp_path / "ref", [tmp_path / "x"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_linked_folder_is_called_what_its_user_calls_it(tmp_path: Path) -> None:
+    ref, good, _ = make(tmp_path, 2)
+    (tmp_path / "run-17").symlink_to(good)
+    (tmp_path / "again").symlink_to(good)
+    found = pairs.find(ref, [tmp_path / "run-17", tmp_path / "again", tmp_path / "bad" / ".." / "good"])
+    assert found.methods == ("run-17", "again", "good")
+    with pytest.raises(ValueError, match="the same folder twice"):
+        pairs.find(ref, [good, tmp_path / "bad" / ".." / "good"])
 
 
 # Resuming
@@ -653,7 +843,7 @@ def test_bad_files_have_stated_outcomes(
             assert row.values == (None, None)
     assert found.failed == sum(outcome is not None for outcome in outcomes.values())
     assert read["exif"].values[0] == 100
-    reasons = {Path(path).name: reason for path, reason in found.pairs.unpaired}
+    reasons = {Path(one.path).name: one.reason for one in found.pairs.unpaired}
     assert reasons == ({"above": "a link to a folder above it"} if os.name == "posix" else {})
 
 
@@ -730,6 +920,11 @@ def test_statistics_are_those_of_scipy() -> None:
     column = found["methods"]["a"]["psnr"]
     finite = np.delete(scores[0, :, 0], 3)
     assert (column["count"], column["mean"]) == (59, pytest.approx(finite.mean()))
+    other = found["methods"]["b"]["psnr"]  # compared on the pairs that all methods have
+    assert (other["count"], other["mean"]) == (59, pytest.approx(np.delete(scores[1, :, 0], 3).mean()))
+    assert other["own"] == {"count": 60, "mean": pytest.approx(scores[1, :, 0].mean())}
+    assert (column["lacking"], other["lacking"]) == (1, 0)
+    assert found["compared"] == {"psnr": {"pairs": 59, "left_out": 1}, "l2": {"pairs": 59, "left_out": 1}}
     assert column["median"] == np.median(finite)
     theirs = stats.bootstrap(
         (finite,), np.mean, method="percentile", rng=np.random.default_rng(1)
@@ -813,21 +1008,23 @@ def test_the_command_prints_statistics_and_json(
 ) -> None:
     (folders[1] / "0/4.png").rename(folders[1] / "0/other.png")
     command = ["score", *map(str, folders), "-m", *METRICS]
-    assert main(command) == 0
+    assert main(command) == 3
     said = capsys.readouterr()
     lines = said.out.splitlines()
-    assert [line.split()[:3] for line in lines[2:6]] == [
-        ["good", "psnr", "5"], ["good", "ssim", "5"], ["bad", "psnr", "6"], ["bad", "ssim", "6"],
+    assert [line.split()[:-8] for line in lines[2:6]] == [
+        ["good", "*", "psnr", "5"], ["good", "*", "ssim", "5"], ["bad", "psnr", "5"], ["bad", "ssim", "5"],
     ]  # fmt: skip
-    assert "11 pairs, 11 of them scored now, 0 failed" in said.out
+    assert "11 pairs, 11 of them scored now, 0 failed, 1 missing, 1 extra" in said.out
     assert "Rank agreement" in said.out
     assert "ssim: ssim|win:gauss11s1.5" in said.out
     assert f"not scored: {folders[1] / '0/other.png'}: no reference" in said.err
     assert f"not scored: {folders[0] / '0/4.png'}: no image in {folders[1]}" in said.err
-    assert main([*command, "--json"]) == 0
+    assert main([*command, "--json", "--allow-missing"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["statistics"]["methods"]["bad"]["psnr"]["count"] == 6
-    assert len(found["unpaired"]) == 2
+    assert found["statistics"]["methods"]["bad"]["psnr"]["count"] == 5
+    assert found["statistics"]["methods"]["bad"]["psnr"]["own"]["count"] == 6
+    assert [one["kind"] for one in found["unpaired"]] == ["extra", "missing"]
+    assert (found["missing"], found["extra"]) == (1, 1)
 
 
 def test_the_command_refuses_what_it_cannot_do(
