@@ -79,7 +79,7 @@ def mismatch(least: float, most: float, low: float, high: float, *, fractions: b
     slack = TOLERANCE * width
     lie = f"its values lie in [{least:.4g}, {most:.4g}]"
     if least < low - slack or most > high + slack:
-        # Lanczos and bicubic filters overshoot by up to a tenth of what the values span; a wrong range is off by more.
+        # Lanczos and bicubic filters overshoot by up to a tenth of what the values span, a wrong range by more.
         overshoot = least >= low - width / 10 and most <= high + width / 10 and most - least > width / 4
         todo = "clip them, or pass the data_range these values have" if overshoot else advice(least, most)
         return f"{lie}, outside data_range=({low:g}, {high:g}); {todo}"

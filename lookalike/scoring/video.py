@@ -205,7 +205,7 @@ def frames(path: Path) -> Iterator[Frame]:
 def _careful(decoder: Any) -> None:
     """Let what a decoder calls damaged depend on the file alone.
 
-    In one thread: a decoder that works on several frames at once hands a frame out before it knows whether the frame
+    In one thread: a decoder that works on several frames at once hands a frame out before it knows whether it
     is whole, and which damage it mends depends on how many threads there are. Most decoders mend a frame and mark
     it; those of single pictures and HEVC's do not mark it, and are asked to fail.
     """
