@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import operator
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lookalike.ops.colour import root
+from lookalike.ops.constants import Arrays, kept
 from lookalike.ops.log_gabor import frequencies, log_gabor
 
 _SCALES, _ORIENTATIONS = 4, 4
@@ -37,7 +37,7 @@ def phase_congruency(x: Tensor) -> Tensor:
         [0.653, 0.717, 0.717]
     """
     height, width = map(operator.index, x.shape[-2:])
-    filters, noise = _filters(height, width, x.dtype, x.device)
+    filters, noise = _filters(x.dtype, x.device, height, width)
     # No filter sees the mean; without it float32 has all its digits for what they see.
     spectrum = torch.fft.fft2(x - x.mean((2, 3), keepdim=True))
     even, odd = torch.view_as_real(torch.fft.ifft2(spectrum.unsqueeze(2) * filters)).unbind(-1)
@@ -57,17 +57,9 @@ def phase_congruency(x: Tensor) -> Tensor:
     return torch.where(none, 0.0, energy / torch.where(none, 1.0, amplitude))
 
 
-def _filters(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+@kept(16)
+def _filters(height: int, width: int) -> Arrays:
     """The filters, ``(orientations, scales, h, w)``, and what the root of the median is multiplied by."""
-    filters, noise = _arrays(height, width, "float64" if dtype == torch.float64 else "float32")
-    return torch.from_numpy(filters).to(device, dtype), torch.from_numpy(noise).to(device, dtype)
-
-
-setattr(_filters, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
-
-
-@lru_cache(maxsize=16)
-def _arrays(height: int, width: int, precision: str) -> tuple[np.ndarray, np.ndarray]:
     radial, angular = log_gabor(
         height, width, wavelengths=[6 * 2**scale for scale in range(_SCALES)], ratio=0.55,
         orientations=_ORIENTATIONS, spread=math.pi / _ORIENTATIONS / 1.2,
@@ -79,4 +71,4 @@ def _arrays(height: int, width: int, precision: str) -> tuple[np.ndarray, np.nda
     impulse = (np.fft.ifft2(filters).real.sum(1) ** 2).sum((1, 2)) * (height * width)
     power = impulse / (filters[:, 0] ** 2).sum((1, 2)) / math.log(2)
     noise = np.sqrt(power) * (math.sqrt(math.pi / 2) + 2 * math.sqrt(2 - math.pi / 2)) / 1.7
-    return filters.astype(precision), noise.astype(precision)
+    return filters, noise

@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from lookalike.ops.constants import Arrays, kept
 
 # The authors' program reads both curves from tables with linear interpolation, and so is the pyramid in use
 # defined: with exact cosines its scores would be off by up to 1e-6.
@@ -60,7 +62,7 @@ def bands(x: Tensor, *, levels: Sequence[int], orientations: int) -> list[Tensor
         low = spectrum
         for dim, side in ((-1, width), (-2, height)):
             low = _lowest(low, dim, halved(side, level - 1))
-        own = filters(height, width, level, orientations, x.dtype, x.device)
+        [own] = _filters(x.dtype, x.device, height, width, level, orientations)
         found.append(torch.fft.ifft2(low.unsqueeze(-3) * own))
     return found
 
@@ -85,47 +87,36 @@ def _lowest(spectrum: Tensor, dim: int, count: int) -> Tensor:
     return torch.cat(parts, dim)
 
 
-def filters(
-    height: int, width: int, level: int, orientations: int, dtype: torch.dtype, device: torch.device
-) -> Tensor:
+@kept(32)
+def _filters(height: int, width: int, level: int, orientations: int) -> Arrays:
     """The filters of one level on its own, cropped, spectrum: ``(orientations, h', w')``, complex."""
-    return _cached(height, width, level, orientations, dtype, device)
-
-
-# The filters are constants of a compiled graph. This is the mark that torch.compiler.assume_constant_result makes;
-# the decorator itself imports the whole compiler, which would cost every user 1.5 s at start-up.
-setattr(filters, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def _cached(
-    height: int, width: int, level: int, orientations: int, dtype: torch.dtype, device: torch.device
-) -> Tensor:
     v, u = (_frequencies(halved(side, level - 1)) / (side / 2) for side in (height, width))
-    radius, angle = torch.hypot(v[:, None], u), torch.atan2(v[:, None], u)
-    octave = (radius.log2() + level).clamp(-1, 1)  # the mean has radius 0, octave −∞, response 0
-    radial = _interpolated(lambda t: torch.cos(t * math.pi / 2), octave, 1 / _STEPS_PER_OCTAVE)
+    radius, angle = np.hypot(v[:, None], u), np.arctan2(v[:, None], u)
+    radius[0, 0] = 1
+    octave = (np.log2(radius) + level).clip(-1, 1)
+    octave[0, 0] = -1  # the response to the mean is 0
+    radial = _interpolated(lambda t: np.cos(t * math.pi / 2), octave, 1 / _STEPS_PER_OCTAVE)
     order = orientations - 1
     # The squares of all bands' gains then sum to the same in every direction.
     gain = 2 * 2**order / math.sqrt(orientations * math.comb(2 * order, order))
-    centre = torch.arange(orientations, dtype=torch.float64, device="cpu").view(-1, 1, 1) * (math.pi / orientations)
-    turn = torch.remainder(angle - centre + math.pi, 2 * math.pi) - math.pi
+    centre = np.arange(orientations).reshape(-1, 1, 1) * (math.pi / orientations)
+    turn = np.remainder(angle - centre + math.pi, 2 * math.pi) - math.pi
 
-    def lobe(t: Tensor) -> Tensor:
-        return torch.where(t.abs() < math.pi / 2, gain * t.cos() ** order, 0.0)
+    def lobe(t: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(t) < math.pi / 2, gain * np.cos(t) ** order, 0.0)
 
     angular = _interpolated(lobe, turn, math.pi / _STEPS_PER_HALF_TURN)
-    return ((-1j) ** order * radial * angular).to(device, dtype.to_complex())
+    return ((-1j) ** order * radial * angular,)
 
 
-def _frequencies(count: int) -> Tensor:
+def _frequencies(count: int) -> np.ndarray:
     """The whole numbers nearest 0, in the order of the discrete Fourier transform."""
-    return torch.arange(-(count // 2), count - count // 2, dtype=torch.float64, device="cpu").roll(-(count // 2))
+    return np.roll(np.arange(-(count // 2), count - count // 2, dtype=np.float64), -(count // 2))
 
 
-def _interpolated(curve: Callable[[Tensor], Tensor], t: Tensor, step: float) -> Tensor:
+def _interpolated(curve: Callable[[np.ndarray], np.ndarray], t: np.ndarray, step: float) -> np.ndarray:
     """``curve(t)``, read from a table of its values at multiples of ``step`` with linear interpolation."""
-    below = (t / step).floor()
+    below = np.floor(t / step)
     share = t / step - below
-    return torch.lerp(curve(below * step), curve((below + 1) * step), share)
+    start = curve(below * step)
+    return start + share * (curve((below + 1) * step) - start)
