@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from lookalike.files import from_picture, load
+from lookalike.modes import readable
 from lookalike.ranges import TOLERANCE, DataRange, advice, bounds, describe_range
 
 Check = Literal["values", "shapes"]
@@ -48,7 +49,8 @@ def pair(
         who: the metric that asks; it begins every message.
         data_range: range of float inputs; integers carry their own.
         check: ``"values"`` also looks at the values (one pass over the data); ``"shapes"`` does not. Values
-            are never looked at under ``torch.compile`` or during CUDA-graph capture. NaN passes both.
+            are never looked at in compiled, exported, traced and captured graphs, in transforms of
+            ``torch.func``, and on the meta device. NaN passes both.
         channels: the numbers of channels that are accepted; None accepts any.
         min_side: the smallest height and width accepted, in pixels.
         volumes: whether five-dimensional input is accepted.
@@ -93,7 +95,7 @@ def pair(
             f"{who}: needs images of at least {min_side} px a side, got {'x'.join(map(str, x.shape[2:]))}; "
             "use larger images, or a smaller window or fewer scales where the metric has them"
         )
-    looks = check == "values" and not torch.compiler.is_compiling() and not _capturing(x)
+    looks = check == "values" and readable(x, y)
     if check not in get_args(Check):
         raise ValueError(f"{who}: check must be 'values' or 'shapes', got {check!r}")
     dtype = torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
@@ -111,10 +113,6 @@ def _check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None
         raise ValueError(f"{who}: {name} must be {shape}, got shape {tuple(image.shape)}; {advice}")
     if 0 in image.shape[1:]:
         raise ValueError(f"{who}: {name} has an empty dimension: {tuple(image.shape)}; only n may be 0")
-
-
-def _capturing(x: Tensor) -> bool:
-    return x.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def _range_of(x: Tensor, y: Tensor, data_range: DataRange, who: str) -> tuple[float, float]:

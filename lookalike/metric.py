@@ -7,15 +7,14 @@ float64) and reduces. A metric adds a pure function, a class with ``facts`` and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from lookalike import batches, ranges, signature
 from lookalike.batches import Check
+from lookalike.modes import full_precision
 from lookalike.options import choice
 from lookalike.ranges import DataRange
 
@@ -264,19 +263,6 @@ def _sum_of(metric: Metric) -> Loss:
     from lookalike.algebra import as_sum  # the two know each other; the one that is used first loads the other
 
     return as_sum(metric)
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast off for what is computed inside; where it is off already, without the microseconds that this costs.
-
-    Example:
-        >>> x = torch.ones(2, 2)
-        >>> with torch.autocast("cpu", torch.bfloat16), full_precision(x):
-        ...     (x @ x).dtype
-        torch.float32
-    """
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def reduce(scores: Tensor, reduction: Reduction) -> Tensor:

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import torch
 from keras import ops
 
 from lookalike.keras import colour, planes
@@ -61,7 +60,7 @@ def bands(x: Any, level: int, orientations: int) -> Complex:
     down, across = _transform(height, level), _transform(width, level)
     low = _times(_constant(down, kind), _times((x, None), _constant(across.T, kind)))
     low = tuple(ops.expand_dims(part, 2) for part in low)
-    gains = pyramid.filters(height, width, level, orientations, torch.float64, torch.device("cpu")).numpy()
+    [gains] = pyramid.filters(height, width, level, orientations)
     re, im = _constant(gains, kind)
     filtered = low[0] * re - low[1] * im, low[0] * im + low[1] * re
     back = [np.linalg.inv(_square_transform(side)) for side in gains.shape[-2:]]

@@ -74,7 +74,7 @@ def cw_ssim(
             f"cw_ssim: needs images of at least {least} px a side for levels={levels} and win_size={win_size}; "
             f"got {'x'.join(map(str, x.shape[-2:]))}. Use larger images, or fewer levels"
         )
-    if not len(x):
+    if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error on some machines
     if colour == "luma":
         x, y = colours.luma(x), colours.luma(y)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
+from lookalike.ops.pairs import halves
 from lookalike.ops.window import gaussian
 
 _SIDE_TAP, _MIDDLE_TAP, _ = gaussian(3, 1.5)
@@ -58,7 +59,7 @@ def dss(x: Tensor, y: Tensor) -> Tensor:
         0.9014
     """
     bands = dct.transform(torch.cat([colour.luma(x), colour.luma(y)]))[:, list(_WEIGHTS)]
-    signals_x, signals_y = bands.chunk(2)
+    signals_x, signals_y = halves(bands)
     first_x, first_y = signals_x[:, :1], signals_y[:, :1]
     local = _blur(torch.cat([signals_x, signals_y, signals_x.square(), signals_y.square(), first_x * first_y], 1))
     count = len(_WEIGHTS)

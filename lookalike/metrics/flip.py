@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops.pairs import halves
 from lookalike.ops.window import separable
 
 PIXELS_PER_DEGREE = 3840 * math.pi / 180
@@ -58,7 +59,7 @@ def flip_map(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
     # The offset −16 of Y passes filters that sum to 1 and is taken back after them; it is left out.
     seen = colour.mixed(colour.linear(torch.cat([x, y]).clamp(-1, 2)), opponent @ to_xyz)
     filtered = colour.mixed(_filtered(seen, ppd), torch.linalg.inv(opponent @ to_xyz)).clamp(0, 1)
-    lab_x, lab_y = _hunt(colour.mixed(filtered, to_xyz)).chunk(2)
+    lab_x, lab_y = halves(_hunt(colour.mixed(filtered, to_xyz)))
     distance = _power(_hyab(lab_x - lab_y), _COLOUR_POWER)
     primaries = _hunt(colour.mixed(x.new_tensor([[0.0, 1, 0], [0, 0, 1]]).view(2, 3, 1, 1), to_xyz))
     most = _hyab(primaries[:1] - primaries[1:]) ** _COLOUR_POWER
@@ -67,8 +68,8 @@ def flip_map(x: Tensor, y: Tensor, *, ppd: float = PIXELS_PER_DEGREE) -> Tensor:
     colours = torch.where(distance < knee, distance * (_AT_KNEE / knee), far)
 
     edges, points = _features(seen[:, :1] / 116, ppd)
-    edges_x, edges_y = edges.chunk(2)
-    points_x, points_y = points.chunk(2)
+    edges_x, edges_y = halves(edges)
+    points_x, points_y = halves(points)
     feature = torch.maximum((edges_x - edges_y).abs(), (points_x - points_y).abs())
     # At most 0.71 within the range; beyond it the exponent must stay positive.
     seen_feature = (feature * 0.5**0.5).clamp(max=1)

@@ -46,7 +46,7 @@ def fsim(x: Tensor, y: Tensor, *, colour: Colour = "yiq") -> Tensor:
         >>> round(float(fsim(y.roll(2, -1), y)), 4)
         0.6562
     """
-    if not len(x):
+    if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error
     factor = max(1, math.floor(min(x.shape[2:]) / 256 + 0.5))
     # Apart, so that where one of them needs no gradient half of the work on the way back is saved.

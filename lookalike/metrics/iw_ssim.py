@@ -21,6 +21,7 @@ from torch import Tensor
 from lookalike.conventions import MS_WEIGHTS
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, laplacian
+from lookalike.ops.pairs import halves
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.multiscale import Negative
 from lookalike.ops.window import gaussian
@@ -61,13 +62,13 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
     bands.append(rest)
     means = []
     for level, band in enumerate(bands):
-        band_x, band_y = band.chunk(2)
+        band_x, band_y = halves(band)
         similarity, structure = reference.maps(band_x, band_y, _WINDOW, c1=_C1, c2=_C2)
         if level == len(bands) - 1:
             means.append(similarity.mean((1, 2, 3)))
             continue
-        parent = bands[level + 1].chunk(2)[1] if level < len(bands) - 2 else None
-        weights = _information(band_x, band_y, parent, *grains[level].chunk(2))
+        parent = halves(bands[level + 1])[1] if level < len(bands) - 2 else None
+        weights = _information(band_x, band_y, parent, *halves(grains[level]))
         total = weights.sum((1, 2, 3))
         none = total <= 0
         weighted = (weights * structure).sum((1, 2, 3)) / torch.where(none, 1.0, total)

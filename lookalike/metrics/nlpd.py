@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, laplacian
+from lookalike.ops.pairs import halves
 
 _TAPS = (0.05, 0.25, 0.4)
 # Per band: the constant σ, and the weights P of the neighbours above, below, left, right and two to the left, as
@@ -59,7 +60,7 @@ def nlpd(x: Tensor, y: Tensor) -> Tensor:
             height, width = rest.shape[2:]
             rest = laplacian.reduce(band, _TAPS, "symmetric")
             band = band - laplacian.expand(rest, height, width, _TAPS, "symmetric")
-        normal_x, normal_y = (band / (_around(band.abs(), weights) + sigma)).chunk(2)
+        normal_x, normal_y = halves(band / (_around(band.abs(), weights) + sigma))
         distances.append(colour.root((normal_x - normal_y).square().mean((1, 2, 3))))
     return torch.stack(distances).mean(0)
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops.ciede2000 import ciede2000
+from lookalike.ops.pairs import halves
 from lookalike.ops.window import separable
 from lookalike.options import choice
 
@@ -65,7 +66,7 @@ def s_cielab_map(
     opponent = x.new_tensor(_OPPONENT, dtype=torch.float64) * x.new_tensor(_D65, dtype=torch.float64)
     seen = colour.mixed(colour.xyz(colour.linear(torch.cat([x, y]))), opponent)
     filtered = colour.mixed(_filtered(seen, spd), torch.linalg.inv(opponent))
-    lab_x, lab_y = colour.lab_of_xyz(filtered).chunk(2)
+    lab_x, lab_y = halves(colour.lab_of_xyz(filtered))
     if difference == "ciede2000":
         return ciede2000(lab_x, lab_y)
     return colour.root((lab_x - lab_y).square().sum(1, keepdim=True))

@@ -23,6 +23,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops.gradient import SCHARR, energy
+from lookalike.ops.pairs import halves
 from lookalike.ops.resize import resize
 from lookalike.ops.window import blur, gaussian, shrink
 
@@ -45,12 +46,12 @@ def sr_sim(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(sr_sim(y.roll(2, -1), y)), 4)
         0.7915
     """
-    if not len(x):
+    if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error on some machines
     pair = torch.cat([colour.luma(x), colour.luma(y)])
     pair = shrink(pair, max(1, math.floor(min(pair.shape[2:]) / 256 + 0.5)), "zero")
-    saliency_x, saliency_y = _saliency(pair).chunk(2)
-    ex, ey = energy(pair, SCHARR).chunk(2)
+    saliency_x, saliency_y = halves(_saliency(pair))
+    ex, ey = halves(energy(pair, SCHARR))
     slopes = (2 * colour.root(ex * ey) + _C2) / (ex + ey + _C2)
     similar = _similarity(saliency_x, saliency_y, _C1) * slopes.sqrt()
     weight = torch.maximum(saliency_x, saliency_y)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, steerable
+from lookalike.ops.pairs import halves
 from lookalike.ops.window import channels_last, gaussian
 from lookalike.options import choice
 
@@ -86,7 +87,7 @@ def _of_bands(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     kept = held = torch.zeros((), dtype=x.dtype, device=x.device)
     for size, bands in zip(_SIZES, steerable.bands(pair, len(_SIZES)), strict=True):
         rows, columns = (side // _BLOCK for side in bands.shape[-2:])
-        reference, error = bands[..., : rows * _BLOCK, : columns * _BLOCK].chunk(2)
+        reference, error = halves(bands[..., : rows * _BLOCK, : columns * _BLOCK])
         # Blocks whose window would not fit are left out.
         rim = -(-(size // 2) // _BLOCK)
         strength, variances = _mixture(reference, rim, rounding)

@@ -15,14 +15,15 @@ chrominance can be negative: of its power the real part counts. Greyscale is tak
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops.constants import Arrays, kept
 from lookalike.ops.gradient import SCHARR, energy
 from lookalike.ops.resize import resize
 from lookalike.ops.window import shrink
@@ -60,7 +61,7 @@ def vsi(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(vsi(y.roll(2, -1), y)), 4)
         0.7806
     """
-    if not len(x):
+    if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error
     factor = max(1, math.floor(min(x.shape[2:]) / 256 + 0.5))
     # Apart, so that where one of them needs no gradient half of the work on the way back is saved.
@@ -135,24 +136,14 @@ def _apart(lost: Tensor, a: Tensor, b: Tensor, fa: Tensor, fb: Tensor) -> Tensor
     return torch.where(roots, lost / (fa * fa + fa * fb + fb * fb).clamp_min(0.1), fa - fb)
 
 
-def _priors(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+@kept(1)
+def _priors() -> Arrays:
     """The log Gabor filter of a real transform, ``(256, 129)``, and the prior of the centre, ``(256, 256)``."""
-    return _cached(dtype, device)
-
-
-setattr(_priors, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)
-def _cached(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    down = torch.fft.fftfreq(_SIDE, dtype=torch.float64, device="cpu")[:, None]
-    radius = torch.hypot(down, torch.fft.rfftfreq(_SIDE, dtype=torch.float64, device="cpu"))
+    radius = np.hypot(np.fft.fftfreq(_SIDE)[:, None], np.fft.rfftfreq(_SIDE))
     radius[0, 0] = 1
-    band = torch.exp(-((radius / _OMEGA).log() ** 2) / (2 * _SIGMA_F**2)) * (radius <= 0.5)
-    away = (torch.arange(1, _SIDE + 1, dtype=torch.float64, device="cpu") - _SIDE / 2) ** 2
-    centre = torch.exp(-(away[:, None] + away) / _SIGMA_D**2)
-    return band.to(device, dtype), centre.to(device, dtype)
+    band = np.exp(-(np.log(radius / _OMEGA) ** 2) / (2 * _SIGMA_F**2)) * (radius <= 0.5)
+    away = (np.arange(1, _SIDE + 1) - _SIDE / 2) ** 2
+    return band, np.exp(-(away[:, None] + away) / _SIGMA_D**2)
 
 
 class VSI(Metric):

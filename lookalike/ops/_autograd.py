@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from lookalike.modes import transformed
+
 
 def apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     """``function.apply(*inputs)``; in a compiled graph or a function transform its forward pass alone.
@@ -33,34 +35,6 @@ def apply(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     """
     alone = torch.compiler.is_compiling() or transformed()
     return function.forward(*inputs) if alone else function.apply(*inputs)
-
-
-def transformed() -> bool:
-    """Whether one of `torch.func`'s transforms or forward-mode differentiation is at work, outside compiled graphs.
-
-    Example:
-        >>> transformed(), float(torch.func.vmap(lambda x: x + transformed())(torch.zeros(1)))
-        (False, 1.0)
-    """
-    if torch.compiler.is_compiling():
-        return False
-    transforms = torch._C._are_functorch_transforms_active()  # pyright: ignore[reportAttributeAccessIssue]
-    return transforms or torch.autograd.forward_ad._current_level >= 0
-
-
-def recorded() -> bool:
-    """Whether somebody writes down the operators called – torch.jit.trace, make_fx, fake tensors – and would miss
-    what a kernel does behind their back. Not in compiled graphs, whose kernels are operators.
-
-    Example:
-        >>> from torch.fx.experimental.proxy_tensor import make_fx
-        >>> recorded(), float(make_fx(lambda x: x + recorded())(torch.zeros(1))(torch.zeros(1)))
-        (False, 1.0)
-    """
-    if torch.compiler.is_compiling():
-        return False
-    modes = torch._C._len_torch_dispatch_stack()  # pyright: ignore[reportAttributeAccessIssue]
-    return modes > 0 or torch._C._is_tracing()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def differentiated(*tensors: torch.Tensor) -> bool:

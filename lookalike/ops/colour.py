@@ -136,8 +136,8 @@ def mixed(x: Tensor, matrix: Tensor, shift: Tensor | None = None) -> Tensor:
     if shift is None:
         found = matrix @ flat
     else:
-        found = torch.baddbmm(shift.to(x.dtype)[:, None], matrix.expand(len(x), -1, -1), flat)
-    return found.view(len(x), len(matrix), *x.shape[2:])
+        found = torch.baddbmm(shift.to(x.dtype)[:, None], matrix.expand(x.shape[0], -1, -1), flat)
+    return found.view(x.shape[0], len(matrix), *x.shape[2:])
 
 
 def length(x: Tensor, y: Tensor) -> Tensor:

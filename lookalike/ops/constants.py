@@ -1,8 +1,8 @@
 """Constants of formulas, such as filters: kept from call to call as NumPy arrays, made tensors anew by each call.
 
 A tensor made once and kept would carry the mode of the call that made it – fake tensors, inference mode, a trace –
-into every later one. An array has no mode, no device and no graph. On a CPU the tensor is a view of the array, which
-costs a microsecond; nothing may be computed in place on it.
+into every later one. An array has no mode, no device and no graph. On a CPU the tensor is a view of the array,
+which costs a microsecond; nothing may be computed in place on it.
 """
 
 from __future__ import annotations

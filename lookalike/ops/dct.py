@@ -28,11 +28,11 @@ def transform(x: Tensor) -> Tensor:
         [8.0, 8.0, 0.0, 0.0]
     """
     down, across = (side // SIZE for side in x.shape[2:])
-    whole = x[..., : down * SIZE, : across * SIZE].reshape(len(x), down, SIZE, across, SIZE)
+    whole = x[..., : down * SIZE, : across * SIZE].reshape(x.shape[0], down, SIZE, across, SIZE)
     [rows] = _rows(x.dtype, x.device)
     # Blocks come last: so they are the long side of every product.
     pixels = whole.permute(0, 2, 4, 1, 3).flatten(3)
-    return (rows @ (rows @ pixels).flatten(2)).view(len(x), SIZE * SIZE, down, across)
+    return (rows @ (rows @ pixels).flatten(2)).view(x.shape[0], SIZE * SIZE, down, across)
 
 
 @kept(1)

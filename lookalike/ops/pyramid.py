@@ -87,9 +87,8 @@ def _lowest(spectrum: Tensor, dim: int, count: int) -> Tensor:
     return torch.cat(parts, dim)
 
 
-@kept(32)
-def _filters(height: int, width: int, level: int, orientations: int) -> Arrays:
-    """The filters of one level on its own, cropped, spectrum: ``(orientations, h', w')``, complex."""
+def filters(height: int, width: int, level: int, orientations: int) -> Arrays:
+    """The filters of one level on its own, cropped, spectrum: one array ``(orientations, h', w')``, complex."""
     v, u = (_frequencies(halved(side, level - 1)) / (side / 2) for side in (height, width))
     radius, angle = np.hypot(v[:, None], u), np.arctan2(v[:, None], u)
     radius[0, 0] = 1
@@ -107,6 +106,9 @@ def _filters(height: int, width: int, level: int, orientations: int) -> Arrays:
 
     angular = _interpolated(lobe, turn, math.pi / _STEPS_PER_HALF_TURN)
     return ((-1j) ** order * radial * angular,)
+
+
+_filters = kept(32)(filters)
 
 
 def _frequencies(count: int) -> np.ndarray:

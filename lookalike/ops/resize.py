@@ -10,8 +10,11 @@ import math
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from lookalike.ops.constants import Arrays, kept
 
 Kernel = Literal["cubic", "linear"]
 Axis = tuple[int, int, float, Kernel]  # pixels, pixels wanted, scale, kernel
@@ -40,7 +43,7 @@ def resize(x: Tensor, height: int, width: int, scale: float | None = None, kerne
     across: Axis = (wide, width, scale or width / wide, kernel)
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         return _Resized.apply(x, down, across, False)
-    rows, columns = _matrices(down, across, x.dtype, x.device)
+    [rows], [columns] = (_matrix(x.dtype, x.device, axis) for axis in (down, across))
     return rows @ x @ columns.T
 
 
@@ -70,48 +73,54 @@ class _Resized(torch.autograd.Function):
         return _Resized.apply(tangent, *ctx.axes, ctx.turned)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
 def _blocks(axis: Axis, turned: bool, dtype: torch.dtype, device: torch.device) -> list[tuple[Tensor, int, int]]:
     """The matrix of an axis in blocks of rows: the weights, and from which pixel to which each has some."""
-    matrix = _weights(axis, dtype, device)
-    matrix = matrix.T if turned else matrix
-    blocks = []
-    for block in matrix.split(16 if len(matrix) < matrix.shape[1] else 32):
-        seen = block.any(0).nonzero()
-        first, last = (int(seen[0]), int(seen[-1]) + 1) if len(seen) else (0, 1)
-        blocks.append((block[:, first:last].contiguous(), first, last))
-    return blocks
-
-
-def _matrices(down: Axis, across: Axis, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The weights of both axes, ``(wanted, side)``; a pair, for a graph can hold several of those."""
-    return _weights(down, dtype, device), _weights(across, dtype, device)
-
-
-setattr(_matrices, "_dynamo_marked_constant", True)  # noqa: B010 - see ops.pyramid: a constant of compiled graphs
+    return list(zip(_weights_of_blocks(dtype, device, axis, turned), *_reaches(axis, turned), strict=True))
 
 
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)
-def _weights(axis: Axis, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _reaches(axis: Axis, turned: bool) -> tuple[list[int], list[int]]:
+    """From which pixel to which each block of rows has weights."""
+    seen = [np.flatnonzero(block.any(0)) for block in _rows_of_blocks(axis, turned)]
+    return [int(at[0]) if len(at) else 0 for at in seen], [int(at[-1]) + 1 if len(at) else 1 for at in seen]
+
+
+@kept(64)
+def _weights_of_blocks(axis: Axis, turned: bool) -> Arrays:
+    """The weights of each block of rows where it has some."""
+    blocks = _rows_of_blocks(axis, turned)
+    return tuple(block[:, first:last] for block, first, last in zip(blocks, *_reaches(axis, turned), strict=True))
+
+
+def _rows_of_blocks(axis: Axis, turned: bool) -> list[np.ndarray]:
+    [matrix] = _matrix_of(axis)
+    matrix = matrix.T if turned else matrix
+    rows = 16 if len(matrix) < matrix.shape[1] else 32
+    return [matrix[start : start + rows] for start in range(0, len(matrix), rows)]
+
+
+def _matrix_of(axis: Axis) -> Arrays:
+    """The weights of an axis, one array ``(wanted, side)``."""
     side, wanted, scale, kernel = axis
     shrink = min(scale, 1.0)
     reach = (2 if kernel == "cubic" else 1) / shrink
-    at = torch.arange(1, wanted + 1, dtype=torch.float64, device="cpu")[:, None]
-    centre = at / scale + 0.5 * (1 - 1 / scale)
-    pixels = (centre - reach).floor() + torch.arange(math.ceil(2 * reach) + 2, dtype=torch.float64, device="cpu")
+    centre = np.arange(1, wanted + 1)[:, None] / scale + 0.5 * (1 - 1 / scale)
+    pixels = np.floor(centre - reach) + np.arange(math.ceil(2 * reach) + 2)
     distance = shrink * (centre - pixels)
-    weights = shrink * (_cubic(distance) if kernel == "cubic" else (1 - distance.abs()).relu())
-    weights = weights / weights.sum(1, keepdim=True)
-    place = torch.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
-    place = torch.where(place < side, place, 2 * side - 1 - place).long()
-    matrix = torch.zeros(wanted, side, dtype=torch.float64, device="cpu").scatter_add_(1, place, weights)
-    return matrix.to(device, dtype)
+    weights = shrink * (_cubic(distance) if kernel == "cubic" else (1 - np.abs(distance)).clip(0))
+    weights = weights / weights.sum(1, keepdims=True)
+    place = np.remainder(pixels - 1, 2 * side)  # the image and its mirror image, again and again
+    place = np.where(place < side, place, 2 * side - 1 - place).astype(np.intp)
+    matrix = np.zeros((wanted, side))
+    np.add.at(matrix, (np.arange(wanted)[:, None], place), weights)
+    return (matrix,)
 
 
-def _cubic(t: Tensor) -> Tensor:
+_matrix = kept(64)(_matrix_of)
+
+
+def _cubic(t: np.ndarray) -> np.ndarray:
     """Keys's kernel with a = −1/2."""
-    t = t.abs()
+    t = np.abs(t)
     near, far = (1.5 * t - 2.5) * t * t + 1, ((-0.5 * t + 2.5) * t - 4) * t + 2
-    return torch.where(t <= 1, near, torch.where(t <= 2, far, 0.0))
+    return np.where(t <= 1, near, np.where(t <= 2, far, 0.0))

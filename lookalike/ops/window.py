@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.modes import transformed
 
 Border = Literal["valid", "reflect", "symmetric", "zero"]
 Halving = Literal["symmetric", "zero", "replicate", "floor", "reflect", "colour"]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import recorded, transformed
+from lookalike.modes import materialised, recorded, transformed, wrapped
 
 try:
     import lookalike.ops.compiled._cpu as _cpu  # pyright: ignore[reportMissingImports]
@@ -43,7 +43,9 @@ def refusals(x: Tensor, y: Tensor) -> list[str]:
         reasons.append(f"{x.dtype} and {y.dtype}; float32 and uint8 are compiled")
     if x.ndim != 4 or x.shape != y.shape:
         reasons.append(f"shapes {tuple(x.shape)} and {tuple(y.shape)}, not twice (n, c, h, w)")
-    if transformed():
+    if wrapped(x) or wrapped(y):
+        reasons.append("wrappers of a function transform")
+    elif transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
     if recorded():
         reasons.append("calls are recorded, by torch.jit.trace or a dispatch mode")
@@ -62,12 +64,20 @@ def taps_refusals(taps: Sequence[float]) -> list[str]:
     return [f"a window of {len(taps)} taps; odd, symmetric ones of up to {MOST_TAPS} are compiled"]
 
 
+def rows_of(x: Tensor) -> Tensor:
+    """A batch whose rows stand in memory as they are: one pixel beside the next, nothing left to be done lazily.
+
+    Example:
+        >>> rows_of(torch.arange(6.0).view(1, 1, 2, 3).mT).stride()
+        (6, 6, 2, 1)
+    """
+    x = materialised(x)
+    return x if x.stride(3) == 1 else x.contiguous()
+
+
 def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
     """The batches as the module wants them, the largest pixel value, and the tensors that hold their memory."""
-    if x.stride(3) != 1:
-        x = x.contiguous()
-    if y.stride(3) != 1:
-        y = y.contiguous()
+    x, y = (rows_of(image) for image in (x, y))
     whole = x.dtype == torch.uint8
     images = cpu.Images(tuple(x.shape), x.data_ptr(), x.stride()[:3], y.data_ptr(), y.stride()[:3], whole)
     return images, 255.0 if whole else 1.0, x, y

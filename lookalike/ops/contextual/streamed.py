@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import transformed
+from lookalike.modes import full_precision, transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.contextual import reference
 from lookalike.ops.contextual.reference import Distance
@@ -167,7 +167,7 @@ def _backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...
             whole = reference.contextual(x, y, places, distance=distance, bandwidth=bandwidth, epsilon=epsilon)
         found = iter(torch.autograd.grad(whole, inputs, upstream, create_graph=True))
     else:
-        with torch.autocast(x.device.type, enabled=False):  # which the caller's backward pass may be under
+        with full_precision(x):  # which the caller's backward pass may be under
             found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
     return *(next(found) if want else None for want in wanted), None, None, None, None, None
 

@@ -19,7 +19,9 @@ from lookalike.ops._kernels import Kernel
 def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
     reasons = [reason for part in parts for reason in compiled.refusals(part, part)]
     reasons += [f"{part.dtype}; float32 is compiled" for part in parts if part.dtype != torch.float32]
-    if not parts or any((len(part), part.shape[2:]) != (len(parts[0]), parts[0].shape[2:]) for part in parts):
+    if not parts or any(
+        (part.shape[0], part.shape[2:]) != (parts[0].shape[0], parts[0].shape[2:]) for part in parts
+    ):
         reasons.append("batches of several sizes, or none")
     reasons += compiled.taps_refusals(taps)
     if differentiated(*parts) and not torch.compiler.is_compiling():
@@ -28,7 +30,7 @@ def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
 
 
 def _run(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
-    rows = [part if part.stride(3) == 1 else part.contiguous() for part in parts]
+    rows = [compiled.rows_of(part) for part in parts]
     found = [torch.empty(part.shape, dtype=torch.float32) for part in parts]
     batches = [
         (tuple(part.shape), part.data_ptr(), part.stride()[:3], to.data_ptr())

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.ops._autograd import differentiated, recorded, transformed
+from lookalike.modes import recorded, transformed
+from lookalike.ops._autograd import differentiated
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.compiled import PLAIN
 from lookalike.ops.ssim import reference
