@@ -167,6 +167,7 @@ class Metric(nn.Module):
             TypeError, ValueError: as `batches.pair` says.
 
         Example:
+            >>> import torch
             >>> from lookalike.metrics.pixel import L1
             >>> L1().prepare(torch.ones(2, 1, 4, 4))(torch.zeros(2, 1, 4, 4)).tolist()
             [1.0, 1.0]
@@ -269,6 +270,7 @@ def reduce(scores: Tensor, reduction: Reduction) -> Tensor:
     """``(n,)`` as it is, or its mean or sum.
 
     Example:
+        >>> import torch
         >>> float(reduce(torch.tensor([0.0, 1.0]), "mean"))
         0.5
     """

@@ -75,7 +75,7 @@ def wrapped(tensor: Tensor) -> bool:
         >>> wrapped(torch.ones(1)), torch.func.vmap(lambda x: x + wrapped(x))(torch.zeros(1)).tolist()
         (False, [1.0])
     """
-    return _wrapped(tensor)
+    return not torch.compiler.is_compiling() and _wrapped(tensor)
 
 
 def materialised(tensor: Tensor) -> Tensor:

@@ -19,9 +19,7 @@ from lookalike.ops._kernels import Kernel
 def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
     reasons = [reason for part in parts for reason in compiled.refusals(part, part)]
     reasons += [f"{part.dtype}; float32 is compiled" for part in parts if part.dtype != torch.float32]
-    if not parts or any(
-        (part.shape[0], part.shape[2:]) != (parts[0].shape[0], parts[0].shape[2:]) for part in parts
-    ):
+    if len({(part.shape[0], *part.shape[2:]) for part in parts}) != 1:
         reasons.append("batches of several sizes, or none")
     reasons += compiled.taps_refusals(taps)
     if differentiated(*parts) and not torch.compiler.is_compiling():
