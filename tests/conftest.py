@@ -2,11 +2,12 @@
 
 Every worker computes on one thread: two that spin for one core slow each other down tenfold. Ctrl-C is listened to,
 also where the run was started in the background of a shell, whose children ignore it: tests send it. The tests of
-kernels share their fixtures.
+kernels share their fixtures. The report ends with each reason for which tests were skipped, and which.
 """
 
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 
 import learned  # noqa: F401 - says where learned weights are looked for, before anything asks
@@ -19,6 +20,42 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick", action="store_true", help="a first look: the first case of every test, without the slow tests"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is meant for another process, and with ``--quick`` most of the cases."""
+    seen: set[str] = set()
+    kept, left = [], []
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        repeated = function in seen or item.get_closest_marker("slow") is not None
+        elsewhere = any(mark.args[0] for mark in item.iter_markers("elsewhere"))
+        (left if elsewhere or (repeated and config.getoption("--quick")) else kept).append(item)
+        seen.add(function)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why tests were skipped: only hardware, the system and the folder `shared` excuse it."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for report in terminalreporter.getreports("skipped"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        places[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    if places:
+        terminalreporter.section("skipped")
+    for reason, nodes in sorted(places.items()):
+        terminalreporter.line(f"{reason}: {len(nodes)} {'test' if len(nodes) == 1 else 'tests'}")
+        for function in dict.fromkeys(node.partition("[")[0] for node in nodes):
+            terminalreporter.line(f"    {function}")
 
 
 @pytest.fixture(params=compiled.cpu.instruction_sets() if compiled.cpu else [])

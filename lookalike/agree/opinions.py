@@ -169,17 +169,20 @@ def _csiq_rows(files: _Files) -> Iterator[tuple[int, dict[str, Any]]]:
         from openpyxl import load_workbook
     except ImportError:
         raise ImportError(
-            "the opinions of csiq are a spreadsheet: pip install openpyxl, or save its sheet all_by_image as "
-            "csiq.DMOS.csv"
+            "the opinions of csiq are a spreadsheet: pip install 'lookalike[databases]', or save its sheet "
+            "all_by_image as csiq.DMOS.csv"
         ) from None
-    lines = load_workbook(files.path("csiq.DMOS.xlsx"), read_only=True)["all_by_image"].iter_rows(values_only=True)
+    book = load_workbook(files.path("csiq.DMOS.xlsx"), read_only=True)
     header: list[Any] | None = None
-    for number, line in enumerate(lines, 1):
-        if header is None:
-            # A title and empty rows and columns stand about the table.
-            header = list(line) if "dst_type" in line else None
-        elif line[header.index("dst_type")] is not None:
-            yield number, dict(zip(header, line, strict=True))
+    try:
+        for number, line in enumerate(book["all_by_image"].iter_rows(values_only=True), 1):
+            if header is None:
+                # A title and empty rows and columns stand about the table.
+                header = list(line) if "dst_type" in line else None
+            elif line[header.index("dst_type")] is not None:
+                yield number, dict(zip(header, line, strict=True))
+    finally:
+        book.close()  # read_only leaves the file open
 
 
 def _live(folder: Path) -> Iterator[Opinion]:

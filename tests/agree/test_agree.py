@@ -212,7 +212,8 @@ def test_a_database_is_read_from_its_folder_and_scored(name, tmp_path, capsys, m
 def test_the_spreadsheet_of_csiq_is_read(tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="csiq's spreadsheet needs openpyxl")
     csiq(tmp_path)
-    rows = list(csv.reader((tmp_path / "csiq.DMOS.csv").open()))
+    with (tmp_path / "csiq.DMOS.csv").open() as file:
+        rows = list(csv.reader(file))
     wanted = agree.load(tmp_path)
     (tmp_path / "csiq.DMOS.csv").unlink()
     book = openpyxl.Workbook()

@@ -23,7 +23,7 @@ from lookalike.ops._kernels import Op
 from lookalike.ops.ssim import gpu_calls, l1, reference
 from lookalike.ops.window import gaussian, uniform
 
-interpreted = pytest.mark.skipif(not gpu_calls._INTERPRETED, reason="runs in a process with TRITON_INTERPRET=1")
+interpreted = pytest.mark.elsewhere(not gpu_calls._INTERPRETED)
 CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
 GAUSS = gaussian(11, 1.5)
 BORDERS = ("valid", "reflect", "symmetric", "zero")
@@ -63,7 +63,7 @@ def check(op: Op, x: Tensor, y: Tensor, upstream: Tensor, tolerance: float = 1e-
 # ---- without an interpreter
 
 
-@pytest.mark.skipif(gpu_calls._INTERPRETED, reason="this is the process with the interpreter")
+@pytest.mark.elsewhere(gpu_calls._INTERPRETED)
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 def test_in_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
@@ -73,7 +73,7 @@ def test_in_the_interpreter() -> None:
     assert run.stdout.count(".") > 40, run.stdout  # one a test that passed
 
 
-@pytest.mark.skipif(gpu_calls._INTERPRETED, reason="there CPU tensors are welcome")
+@pytest.mark.elsewhere(gpu_calls._INTERPRETED)
 def test_declines_tensors_of_the_cpu() -> None:
     x, y = images(1, 1, 16, 16)
     [*_, reason] = gpu_calls.means_kernel.refuses(x, y, GAUSS, **CONSTANTS)
