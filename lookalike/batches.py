@@ -4,12 +4,14 @@ Words used everywhere: ``x`` is the image judged, ``y`` the reference. A batch i
 (a volume ``(n, c, d, h, w)``); a map is ``(n, c, h', w')``; a score is ``(n,)``.
 
 Range: floats lie in ``data_range`` – ``(0, data_range)`` when it is a number, ``(low, high)`` when it is a
-pair – and ``uint8`` / ``uint16`` always mean 0–255 / 0–65535. Inside the library everything is scaled to the
-unit range in float32; float64 stays float64.
+pair, ``(0, data_range[i])`` for image i when it is a tensor. ``uint8`` / ``uint16`` always mean 0–255 / 0–65535,
+other integers what ``data_range`` says. Inside the library everything is scaled to the unit range in float32;
+float64 stays float64.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,10 +26,36 @@ from lookalike.modes import readable
 from lookalike.ranges import TOLERANCE, DataRange, advice, bounds, describe_range
 
 Check = Literal["values", "shapes"]
+Range = DataRange | Tensor  # a tensor (n,) holds one width an image
 ImageLike = Any  # a path, a PIL image, a NumPy array (h, w) / (h, w, c), or a tensor (c, h, w) / (n, c, h, w)
 
 _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_PLAIN_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)  # whose range is whatever is said
+
+
+def check_range(data_range: Range, who: str) -> None:
+    """Raise unless a range can be one: its width positive and finite, a tensor's each.
+
+    Raises:
+        ValueError: with what is wrong.
+        TypeError: for a tensor of integers, or of another shape than ``(n,)``.
+
+    Example:
+        >>> check_range(torch.tensor([1.0, 0.0]), "psnr")
+        Traceback (most recent call last):
+        ValueError: psnr: each width of data_range must be positive and finite, got [1.0, 0.0]
+    """
+    if not isinstance(data_range, Tensor):
+        bounds(data_range, who)
+        return
+    if data_range.ndim != 1 or not data_range.is_floating_point():
+        raise TypeError(
+            f"{who}: data_range as a tensor holds one width an image, floats of shape (n,); "
+            f"got {data_range.dtype} of shape {tuple(data_range.shape)}"
+        )
+    if not (data_range.isfinite() & (data_range > 0)).all():
+        raise ValueError(f"{who}: each width of data_range must be positive and finite, got {data_range.tolist()}")
 
 
 def pair(
@@ -35,7 +63,7 @@ def pair(
     y: Tensor,
     *,
     who: str,
-    data_range: DataRange = 1.0,
+    data_range: Range | None = None,
     check: Check = "values",
     channels: Sequence[int] | None = None,
     min_side: int = 1,
@@ -47,7 +75,8 @@ def pair(
         x: images judged, ``(n, c, h, w)``, or ``(n, c, d, h, w)`` where ``volumes``.
         y: references, same shape, device and kind of dtype.
         who: the metric that asks; it begins every message.
-        data_range: range of float inputs; integers carry their own.
+        data_range: range of float inputs, None for 1. uint8 and uint16 carry their own, and saying another is an
+            error; for other integers it must be said.
         check: ``"values"`` also looks at the values (one pass over the data); ``"shapes"`` does not. Values
             are never looked at in compiled, exported, traced and captured graphs, in transforms of
             ``torch.func``, and on the meta device. NaN passes both.
@@ -60,13 +89,83 @@ def pair(
 
     Raises:
         TypeError: not tensors, or dtypes that do not say their range.
-        ValueError: shapes, devices, sizes or values that do not fit.
+        ValueError: shapes, devices, sizes, ranges or values that do not fit.
 
     Example:
         >>> a, b = pair(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2) * 255, who="doc", data_range=255)
         >>> float(b.mean())
         1.0
     """
+    _check_pair(x, y, who, check, channels, min_side, volumes)
+    ends = _range_of(x, y, data_range, who)
+    if check == "values" and x.dtype not in _INTEGER_RANGE and x.numel() and readable(x, y):
+        _check_values(x, y, *ends, who)
+    return _both_to_unit(x, y, *ends)
+
+
+def masked_pair(
+    x: Tensor,
+    y: Tensor,
+    mask: Tensor,
+    *,
+    who: str,
+    data_range: Range | None = None,
+    check: Check = "values",
+    channels: Sequence[int] | None = None,
+    min_side: int = 1,
+    volumes: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A pair as `pair` brings it in, of which only a part counts.
+
+    Args:
+        x, y, who, data_range, check, channels, min_side, volumes: as in `pair`; values are looked at where they
+            count.
+        mask: what counts, as in `mask_for`.
+
+    Returns:
+        ``x`` and ``y`` in the unit range and 0 where the mask is 0, whatever they held there, and the mask in
+        their dtype and shape. No gradient reaches what does not count.
+
+    Raises:
+        TypeError, ValueError: as `pair` and `mask_for`.
+
+    Example:
+        >>> x = torch.tensor([[[[0.5, math.nan]]]])
+        >>> masked_pair(x, x, torch.tensor([[[[True, False]]]]), who="doc")[0].tolist()
+        [[[[0.5, 0.0]]]]
+    """
+    _check_pair(x, y, who, check, channels, min_side, volumes)
+    ends = _range_of(x, y, data_range, who)
+    weights = mask_for(x, mask, who, check)
+    counts = weights > 0
+    if check == "values" and x.dtype not in _INTEGER_RANGE and x.numel() and readable(x, y, weights):
+        # What does not count takes the value of something that does, so that it moves neither least nor greatest.
+        stand_in = ends[0] if bool(counts.any()) is False else y[counts][0].detach()
+        _check_values(torch.where(counts, x, stand_in), torch.where(counts, y, stand_in), *ends, who)
+    x, y = (torch.where(counts, image, 0.0) for image in _both_to_unit(x, y, *ends))
+    return x, y, weights.to(x.dtype)
+
+
+def has_valid(mask: Tensor) -> Tensor:
+    """Which images have a pixel that counts: ``(n,)``, boolean.
+
+    Example:
+        >>> has_valid(torch.tensor([0.0, 0.5]).reshape(2, 1, 1, 1)).tolist()
+        [False, True]
+    """
+    return (mask > 0).flatten(1).any(1)
+
+
+def _check_pair(
+    x: Tensor,
+    y: Tensor,
+    who: str,
+    check: Check,
+    channels: Sequence[int] | None,
+    min_side: int,
+    volumes: bool,
+) -> None:
+    """Raise on what can be told of a pair without its values."""
     for name, image in (("x", x), ("y", y)):
         if not isinstance(image, Tensor):
             raise TypeError(
@@ -95,14 +194,8 @@ def pair(
             f"{who}: needs images of at least {min_side} px a side, got {'x'.join(map(str, x.shape[2:]))}; "
             "use larger images, or a smaller window or fewer scales where the metric has them"
         )
-    looks = check == "values" and readable(x, y)
     if check not in get_args(Check):
         raise ValueError(f"{who}: check must be 'values' or 'shapes', got {check!r}")
-    dtype = torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
-    low, high = _range_of(x, y, data_range, who)
-    if looks and x.dtype in _FLOATS and x.numel():
-        _check_values(x, y, low, high, who)
-    return _to_unit(x, dtype, low, high), _to_unit(y, dtype, low, high)
 
 
 def _check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None:
@@ -115,26 +208,57 @@ def _check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None
         raise ValueError(f"{who}: {name} has an empty dimension: {tuple(image.shape)}; only n may be 0")
 
 
-def _range_of(x: Tensor, y: Tensor, data_range: DataRange, who: str) -> tuple[float, float]:
-    if x.dtype in _FLOATS and y.dtype in _FLOATS:
-        return bounds(data_range, who)
+def _range_of(x: Tensor, y: Tensor, data_range: Range | None, who: str) -> tuple[float, float | Tensor]:
+    """The two ends of the range of both; the upper one a tensor ``(n, 1, …)`` where each image has its own."""
+    kinds = {x.dtype, y.dtype}
+    if kinds <= set(_FLOATS):
+        return _ends(x, 1.0 if data_range is None else data_range, who)
     if x.dtype == y.dtype and x.dtype in _INTEGER_RANGE:
-        return 0.0, _INTEGER_RANGE[x.dtype]
+        most = _INTEGER_RANGE[x.dtype]
+        if data_range is not None and (isinstance(data_range, Tensor) or bounds(data_range, who) != (0.0, most)):
+            raise ValueError(
+                f"{who}: x and y are {x.dtype}, which is always 0-{most:g}, but data_range={data_range!r}; "
+                "leave data_range out, or convert with .float() to score them on that range"
+            )
+        return 0.0, most
+    if x.dtype == y.dtype and x.dtype in _PLAIN_INTEGERS:
+        if data_range is None:
+            raise TypeError(
+                f"{who}: x and y are {x.dtype}, which does not say its range; pass data_range, "
+                "such as data_range=255 for 8-bit values, or convert with .to(torch.uint8)"
+            )
+        return _ends(x, data_range, who)
     raise TypeError(
         f"{who}: x is {x.dtype} and y is {y.dtype}; both must be floats (in data_range), or both uint8 (0-255), "
-        "or both uint16 (0-65535). Convert with .to(torch.uint8), or .float() and a data_range"
+        "or both uint16 (0-65535), or both of one kind of signed integers with a data_range. "
+        "Convert with .to(torch.uint8), or .float() and a data_range"
     )
 
 
-def _check_values(x: Tensor, y: Tensor, low: float, high: float, who: str) -> None:
+def _ends(x: Tensor, data_range: Range, who: str) -> tuple[float, float | Tensor]:
+    if not isinstance(data_range, Tensor):
+        return bounds(data_range, who)
+    if len(data_range) != len(x):
+        raise ValueError(
+            f"{who}: data_range holds {len(data_range)} widths for {len(x)} images; give one an image, or a number"
+        )
+    return 0.0, data_range.to(x.device).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _check_values(x: Tensor, y: Tensor, low: float, high: float | Tensor, who: str) -> None:
     """Raise on values outside the stated range, and on a range that is evidently not the one meant."""
+    if isinstance(high, Tensor):
+        x, y, high = x / high, y / high, 1.0
+        each = " divided by each image's data_range"
+    else:
+        each = ""
     extremes = torch.stack([*torch.aminmax(x.detach()), *torch.aminmax(y.detach())]).double().tolist()
     slack = TOLERANCE * (high - low)
     least, most = min(extremes[0], extremes[2]), max(extremes[1], extremes[3])
     if least < low - slack or most > high + slack:
         name = "x" if extremes[0] < low - slack or extremes[1] > high + slack else "y"
         raise ValueError(
-            f"{who}: {name} holds values outside data_range=({low:g}, {high:g}): "
+            f"{who}: {name}{each} holds values outside data_range=({low:g}, {high:g}): "
             f"x is in [{extremes[0]:.4g}, {extremes[1]:.4g}], y in [{extremes[2]:.4g}, {extremes[3]:.4g}]; "
             f"{advice(least, most)}, or clamp, or check='shapes' if you mean it"
         )
@@ -149,23 +273,32 @@ def _has_fractions(x: Tensor, y: Tensor) -> bool:
     return any(bool((image.detach() != image.detach().round()).any()) for image in (x, y))
 
 
-def _to_unit(image: Tensor, dtype: torch.dtype, low: float, high: float) -> Tensor:
+def _both_to_unit(x: Tensor, y: Tensor, low: float, high: float | Tensor) -> tuple[Tensor, Tensor]:
+    dtype = torch.float64 if torch.float64 in (x.dtype, y.dtype) else torch.float32
+    if isinstance(high, Tensor):
+        high = high.to(dtype)
+    return _to_unit(x, dtype, low, high), _to_unit(y, dtype, low, high)
+
+
+def _to_unit(image: Tensor, dtype: torch.dtype, low: float, high: float | Tensor) -> Tensor:
     image = image.to(dtype)
     if low != 0:
         image = image - low
-    return image if high - low == 1 else image / (high - low)
+    width = high - low
+    return image if not isinstance(width, Tensor) and width == 1 else image / width
 
 
-def mask_for(x: Tensor, mask: Tensor, who: str) -> Tensor:
-    """A validity mask that fits a checked batch.
+def mask_for(x: Tensor, mask: Tensor, who: str, check: Check = "values") -> Tensor:
+    """A mask that fits a checked batch: True or 1 is what counts.
 
     Args:
         x: the batch, ``(n, c, h, w)`` or ``(n, c, d, h, w)``.
         mask: same shape with 1 or c channels, boolean or weights in [0, 1].
         who: named in errors.
+        check: ``"values"`` raises on values that are NaN or outside [0, 1].
 
     Returns:
-        The mask in the dtype of ``x``, expanded to its shape.
+        The mask in float32, float64 where ``x`` is, expanded to its shape.
 
     Raises:
         TypeError, ValueError: when it is no such mask.
@@ -176,13 +309,34 @@ def mask_for(x: Tensor, mask: Tensor, who: str) -> Tensor:
     """
     if not isinstance(mask, Tensor):
         raise TypeError(f"{who}: mask must be a torch tensor, got {type(mask).__name__}")
+    if mask.dtype != torch.bool and mask.dtype not in _FLOATS:
+        raise TypeError(f"{who}: mask must be boolean or floats in [0, 1], got {mask.dtype}; write mask > 0")
     shapes = [tuple(x.shape), (x.shape[0], 1, *x.shape[2:])]
     if tuple(mask.shape) not in shapes:
         wanted = " or ".join(map(str, shapes))
         raise ValueError(f"{who}: mask must have shape {wanted}, got {tuple(mask.shape)}")
     if mask.device != x.device:
         raise ValueError(f"{who}: mask is on {mask.device}, the images on {x.device}; move it with .to()")
-    return mask.to(x.dtype).expand(x.shape)
+    if check == "values" and mask.dtype != torch.bool and mask.numel() and readable(mask):
+        check_mask_values(mask, who)
+    return mask.to(torch.float64 if x.dtype == torch.float64 else torch.float32).expand(x.shape)
+
+
+def check_mask_values(mask: Tensor, who: str) -> None:
+    """Raise unless every value of a float mask lies in [0, 1].
+
+    Raises:
+        ValueError: for NaN and for values outside.
+
+    Example:
+        >>> check_mask_values(torch.tensor([-1.0, 1.0]), "ssim")
+        Traceback (most recent call last):
+        ValueError: ssim: mask holds values outside [0, 1]: it is in [-1, 1]; True or 1 is what counts
+    """
+    least, most = torch.stack(torch.aminmax(mask.detach())).tolist()
+    if not (least >= 0 and most <= 1):
+        kind = "NaN" if math.isnan(least) else f"values outside [0, 1]: it is in [{least:.4g}, {most:.4g}]"
+        raise ValueError(f"{who}: mask holds {kind}; True or 1 is what counts")
 
 
 def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) -> tuple[Tensor, DataRange | None]:

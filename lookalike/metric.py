@@ -6,23 +6,22 @@ float64) and reduces. A metric adds a pure function, a class with ``facts`` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from lookalike import batches, ranges, signature
-from lookalike.batches import Check
-from lookalike.modes import full_precision
+from lookalike import batches, signature
+from lookalike.algebra import Prepared, Reduction, Term
+from lookalike.batches import Check, Range
+from lookalike.modes import compiled_apart, constant, full_precision, holds_floats, kept_constant
 from lookalike.options import choice
-from lookalike.ranges import DataRange
-
-if TYPE_CHECKING:
-    from lookalike.algebra import Loss
+from lookalike.ranges import DataRange, bounds
 
 Better = Literal["higher", "lower"]
-Reduction = Literal["none", "mean", "sum"]
 
 PROMISES = (
     "identical", "range", "symmetric", "monotone", "negative", "batch", "pure", "data_range", "channels",
@@ -84,40 +83,13 @@ class Facts:
             raise ValueError(f"{self.name}: no promise is called {', '.join(sorted(unknown))}; see metric.PROMISES")
 
 
-class Prepared:
-    """A reference that is kept: ``prepared(x)`` is ``metric(x, y)``, with one pass of a network instead of two.
-
-    Made by the ``prepare`` of a metric or loss. It gets no gradient. After moving the metric prepare anew.
-
-    Attributes:
-        metric: that made it.
-        y: the reference as given, ``(n, c, h, w)``.
-        kept: what the metric computed of it; None where it keeps the reference alone.
-    """
-
-    def __init__(self, metric: Callable[..., Tensor], y: Tensor, kept: Any = None) -> None:
-        self.metric, self.y, self.kept = metric, y, kept
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """What ``metric(x, y)`` gives, for images of the reference's shape."""
-        return self.metric(x, self)
-
-    def map(self, x: Tensor) -> Tensor:
-        """Where the images differ, as ``metric.map(x, y)`` gives it.
-
-        Raises:
-            TypeError: for a loss, or a metric without a map.
-        """
-        if not isinstance(self.metric, Metric):
-            raise TypeError("prepare: a loss is a scalar and has no map; prepare one of its metrics")
-        return self.metric.map(x, self)
-
-
-class Metric(nn.Module):
+class Metric(Term):
     """A full-reference metric: ``metric(x, y) -> (n,)``.
 
     Args:
-        data_range: range of float inputs, a width from 0 or ``(low, high)``; uint8 is always 0–255.
+        data_range: range of float inputs, a width from 0 or ``(low, high)``, or a tensor ``(n,)`` of widths, one an
+            image; None is 1 for floats. uint8 is 0–255 and uint16 0–65535, and saying otherwise is an error; other
+            integers need it.
         reduction: ``"none"`` gives ``(n,)``; ``"mean"`` and ``"sum"`` a scalar.
         check: ``"values"`` raises on values outside ``data_range``; ``"shapes"`` looks at shapes and dtypes only.
 
@@ -128,16 +100,48 @@ class Metric(nn.Module):
     facts: ClassVar[Facts]
 
     def __init__(
-        self, *, data_range: DataRange = 1.0, reduction: Reduction = "none", check: Check = "values"
+        self, *, data_range: Range | None = None, reduction: Reduction = "none", check: Check = "values"
     ) -> None:
         super().__init__()
         who = self.facts.name
-        ranges.bounds(data_range, who)
         for name, value, choices in (("reduction", reduction, Reduction), ("check", check, Check)):
             choice(who, name, value, get_args(choices))
-        self.data_range: DataRange = data_range
-        self.reduction: Reduction = reduction
+        self.range_stated = data_range is not None
+        self.data_range: Range = 1.0 if data_range is None else data_range
+        batches.check_range(self.data_range, who)
+        self.reduction = reduction
         self.check: Check = check
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not holds_floats(value):
+            self.__dict__.get("_numbers", {}).pop(name, None)
+            super().__setattr__(name, value)
+            return
+        # Aside, so that __getattr__ is asked for them: in a compiled graph they have to be constants.
+        self.__dict__.pop(name, None)
+        self.__dict__.setdefault("_numbers", {})[name] = (value, kept_constant(value))
+
+    def __getattr__(self, name: str) -> Any:
+        numbers = self.__dict__.get("_numbers", {})
+        if name in numbers:
+            value, key = numbers[name]
+            return constant(key) if torch.compiler.is_compiling() else value
+        return super().__getattr__(name)
+
+    @property
+    def label(self) -> str:
+        """Its name in the catalogue."""
+        return self.facts.name
+
+    @property
+    def blind(self) -> str:
+        """Why it cannot train a network alone; "" where it can."""
+        return self.facts.alone
+
+    @property
+    def expected(self) -> tuple[float, float] | None:
+        """The ends of ``data_range``; None where each image has its own."""
+        return None if isinstance(self.data_range, Tensor) else bounds(self.data_range)
 
     @property
     def min_side(self) -> int:
@@ -155,7 +159,7 @@ class Metric(nn.Module):
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         """The map ``(n, c, h', w')`` of a checked pair, where the metric has one."""
-        raise TypeError(f"{self.facts.name}: has no map; ssim, l1, flip, ciede2000 and lpips_alex have one")
+        raise TypeError(f"{self.facts.name}: has no map; `lookalike metrics NAME` says whether a metric has one")
 
     def prepare(self, y: Tensor) -> Prepared:
         """Keep a reference: the result is called with ``x`` alone; learned features are taken once.
@@ -175,31 +179,60 @@ class Metric(nn.Module):
         self._enter(y, y)
         return Prepared(self, y.detach())
 
+    @compiled_apart
     def forward(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None = None) -> Tensor:
         """Score a pair of batches.
 
         Args:
             x: images judged, ``(n, c, h, w)``.
             y: references, same shape, or what `prepare` made of them.
-            mask: validity ``(n, 1 or c, h, w)`` in [0, 1], for metrics whose facts say ``masks``.
+            mask: what counts, ``(n, 1 or c, h, w)``, boolean or weights in [0, 1], for metrics whose facts say
+                ``masks``. What lies where it is 0 never matters, NaN included.
 
         Returns:
-            ``(n,)``, or a scalar when a reduction was asked for.
+            ``(n,)``, or a scalar when a reduction was asked for. NaN for an image without a valid pixel.
 
         Raises:
-            TypeError, ValueError: as `batches.pair` says.
+            TypeError, ValueError: as `batches.pair` says, and for a mask where the metric takes none.
         """
-        x, reference = self._enter(x, y)
+        return reduce(self._scores(x, y, mask), self.reduction)
+
+    def _scores(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None) -> Tensor:
+        """Scores ``(n,)``."""
+        if mask is None:
+            x, reference = self._enter(x, y)
+            with full_precision(x):
+                return self.score(x, reference)
+        x, reference, mask = self._enter_masked(x, y, mask)
         with full_precision(x):
-            if mask is None:
-                scores = self.score(x, reference)
-            else:
-                scores = self.score_masked(x, reference, batches.mask_for(x, mask, self.facts.name))
-        return reduce(scores, self.reduction)
+            scores = self.score_masked(x, reference, mask)
+        return torch.where(batches.has_valid(mask), scores, math.nan)
 
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-        """Scores over the valid pixels alone, where the metric's facts say ``masks``."""
+        """Scores over the valid pixels alone, where the metric's facts say ``masks``.
+
+        Both images are 0 where the mask is. The score and gradient of an image without a valid pixel must be
+        finite; `forward` puts NaN in its place.
+
+        Args:
+            x, y: as in `score`.
+            mask: weights in [0, 1] in the dtype and shape of ``x``.
+        """
         raise TypeError(f"{self.facts.name}: takes no mask")
+
+    def as_loss(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None = None) -> Tensor:
+        """The mean over the batch, turned so that lower is better; images without a valid pixel are left out."""
+        if mask is None:
+            return self._turned(self(x, y).mean())
+        counts = batches.has_valid(mask)
+        losses = torch.where(counts, self._turned(self._scores(x, y, mask)), 0.0)
+        return losses.sum() / counts.sum().clamp(min=1)
+
+    def _turned(self, scores: Tensor) -> Tensor:
+        if self.facts.better == "lower":
+            return scores
+        best = self.facts.identical
+        return -scores if self.facts.unit == "dB" or math.isinf(best) else best - scores
 
     def map(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
         """Where the images differ: ``(n, c, h', w')``, in the direction of the score.
@@ -211,20 +244,6 @@ class Metric(nn.Module):
         with full_precision(x):
             return self.score_map(x, reference)
 
-    def __add__(self, other: Metric | Loss) -> Loss:
-        return _sum_of(self) + other
-
-    def __sub__(self, other: Metric | Loss) -> Loss:
-        return _sum_of(self) - other
-
-    def __mul__(self, weight: float) -> Loss:
-        return _sum_of(self) * weight
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> Loss:
-        return -_sum_of(self)
-
     def settings(self) -> dict[str, object]:
         """What the score depends on beyond the pair, in reading order; it becomes the signature."""
         return {}
@@ -235,8 +254,9 @@ class Metric(nn.Module):
         Args:
             data_range: the range that the pair carried, where it was not the metric's (uint8: 255).
         """
-        said = self.data_range if data_range is None else data_range
-        settings = {**self.settings(), "range": signature.data_range(said)}
+        carried = self.data_range if data_range is None else data_range
+        shown = "per-image" if isinstance(carried, Tensor) else signature.data_range(carried)
+        settings = {**self.settings(), "range": shown}
         return signature.write(self.facts.name, settings, self.facts.version)
 
     def extra_repr(self) -> str:  # noqa: D102 - as nn.Module says
@@ -247,23 +267,26 @@ class Metric(nn.Module):
         if isinstance(y, Prepared):
             x, reference = self._enter(x, y.y)
             return x, reference if y.kept is None else y
-        return batches.pair(
-            x,
-            y,
-            who=self.facts.name,
-            data_range=self.data_range,
-            check=self.check,
-            channels=self.channels,
-            min_side=self.min_side,
-            volumes=self.facts.volumes,
-        )
+        return batches.pair(x, y, **self._demands())
 
+    def _enter_masked(self, x: Tensor, y: Any, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The checked pair and its mask; what a prepared reference kept is of all its pixels, and not used."""
+        if not self.facts.masks:
+            raise TypeError(
+                f"{self.facts.name}: takes no mask; `lookalike metrics` says which do, or crop to what counts"
+            )
+        return batches.masked_pair(x, y.y if isinstance(y, Prepared) else y, mask, **self._demands())
 
-def _sum_of(metric: Metric) -> Loss:
-    """A metric as a loss of one term: where the arithmetic begins."""
-    from lookalike.algebra import as_sum  # the two know each other; the one that is used first loads the other
-
-    return as_sum(metric)
+    def _demands(self) -> dict[str, Any]:
+        """What the door is to check, in the words of `batches.pair`."""
+        return {
+            "who": self.facts.name,
+            "data_range": self.data_range if self.range_stated else None,
+            "check": self.check,
+            "channels": self.channels,
+            "min_side": self.min_side,
+            "volumes": self.facts.volumes,
+        }
 
 
 def reduce(scores: Tensor, reduction: Reduction) -> Tensor:

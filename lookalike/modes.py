@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +29,7 @@ _wrapped = _private("_C._functorch.is_functorch_wrapped_tensor", lambda tensor: 
 _dispatch_modes = _private("_C._len_torch_dispatch_stack", lambda: 0)
 _tracing = _private("_C._is_tracing", lambda: False)
 _is_zero = _private("_is_zerotensor", lambda tensor: False)
+_exporting = _private("compiler.is_exporting", lambda: False)
 
 
 def transformed() -> bool:
@@ -104,3 +108,120 @@ def full_precision(x: Tensor) -> AbstractContextManager[object]:
     # Devices without autocast, such as meta, do not even answer whether it is on.
     on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return torch.autocast(kind, enabled=False) if on else nullcontext()
+
+
+def exporting() -> bool:
+    """Whether `torch.export` is at work, which leaves fake tensors where a call keeps its values.
+
+    Example:
+        >>> exporting()
+        False
+    """
+    return _exporting()
+
+
+_OWN = "_own_forward"
+Forward = TypeVar("Forward", bound=Callable[..., Any])
+
+
+def compiled_apart(function: Forward) -> Forward:
+    """A method of a module whose code each object has to itself; a decorator.
+
+    `torch.compile` counts recompilations by code, and gives up after eight: the ninth metric of a process would not
+    compile, for all of them come in by the same ``forward``. A class gives the function as it is written.
+
+    Example:
+        >>> class Twice(torch.nn.Module):
+        ...     @compiled_apart
+        ...     def forward(self, x):
+        ...         return 2 * x
+        >>> a, b = Twice(), Twice()
+        >>> a(1), a.forward.__code__ is a.forward.__code__, a.forward.__code__ is b.forward.__code__
+        (2, True, False)
+    """
+    return cast(Forward, _Apart(function))
+
+
+class _Apart:
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., Any]:
+        if instance is None:
+            return self.function
+        if torch.compiler.is_compiling():  # inside somebody's graph, whose code is what counts
+            return partial(self.function, instance)
+        own = instance.__dict__.get(_OWN)
+        if own is None:
+            code = self.function.__code__
+            code = code.replace(co_consts=(*code.co_consts, id(instance)))  # equal codes would count as one
+            own = FunctionType(code, self.function.__globals__, self.function.__name__, self.function.__defaults__)
+            own.__kwdefaults__ = self.function.__kwdefaults__
+            instance.__dict__[_OWN] = own
+        return MethodType(own, instance)
+
+
+def without_own_code(state: dict[str, Any]) -> dict[str, Any]:
+    """What a module with such a method is pickled and copied by: its attributes without the code.
+
+    Example:
+        >>> without_own_code({"a": 1, "_own_forward": abs})
+        {'a': 1}
+    """
+    return {name: value for name, value in state.items() if name != _OWN}
+
+
+def _never_a_graph(code: Any) -> None:
+    """Keep `torch.compile` from taking a function for the beginning of a graph; inside one it is traced as ever."""
+    frames = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+    if all(hasattr(frames, name) for name in ("set_code_exec_strategy", "_FrameExecStrategy", "_FrameAction")):
+        actions: Any = frames._FrameAction  # pyright: ignore[reportOptionalMemberAccess]
+        strategy: Any = frames._FrameExecStrategy(actions.SKIP, actions.DEFAULT)  # pyright: ignore[reportOptionalMemberAccess]
+        frames.set_code_exec_strategy(code, strategy)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+_never_a_graph(_Apart.__get__.__code__)
+
+
+def constant(key: str) -> Any:
+    """The numbers kept under a key by `kept_constant`; in a compiled graph they are constants of it.
+
+    Raises:
+        KeyError: for a key that `kept_constant` did not give.
+    """
+    return _constants[key]
+
+
+# What torch.compiler.assume_constant_result does, which would import all of the compiler for it.
+constant._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+_constants: dict[str, Any] = {}  # plain numbers by what they are in writing: no call can notice another's
+
+
+def kept_constant(value: Any) -> str:
+    """A key under which `constant` gives these numbers: a float, or a tuple or frozen dataclass of such.
+
+    `torch.compile` makes an input of a float that it meets with a second value, and input cannot decide what is
+    computed. A key is text, which it takes as it is.
+
+    Example:
+        >>> constant(kept_constant((0.5, 1.0)))
+        (0.5, 1.0)
+    """
+    key = f"{type(value).__module__}.{type(value).__qualname__} {value!r}"
+    _constants.setdefault(key, value)
+    return key
+
+
+def holds_floats(value: Any) -> bool:
+    """Whether a value is a float, or a tuple or frozen dataclass with a float in it.
+
+    Example:
+        >>> holds_floats(0.5), holds_floats((1, (0.5,))), holds_floats(1), holds_floats([0.5])
+        (True, True, False, False)
+    """
+    if isinstance(value, tuple):
+        return any(map(holds_floats, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return any(holds_floats(getattr(value, field.name)) for field in fields(value))
+    return type(value) is float

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import lookalike
 from lookalike import batches, files, ranges, samples
 from lookalike.batches import as_batch, load_pair, pair
 from lookalike.files import UnreadableImage, load
@@ -117,7 +118,7 @@ def test_other_things_than_tensors_are_refused_with_the_function_that_takes_them
     ],
 )  # fmt: skip
 def test_dtypes_that_do_not_say_their_range_are_refused(first: torch.dtype, second: torch.dtype) -> None:
-    with pytest.raises(TypeError, match="both must be floats") as caught:
+    with pytest.raises(TypeError, match=r"both must be floats|does not say its range; pass data_range") as caught:
         pair(torch.ones(1, 1, 4, 4).to(first), torch.ones(1, 1, 4, 4).to(second), who="ssim")
     assert str(first) in str(caught.value)
 
@@ -128,9 +129,53 @@ def test_uint8_is_0_to_255_and_never_wrapped() -> None:
     found, other = pair(x, y, who="ssim")
     torch.testing.assert_close(found.flatten(), torch.tensor([0, 1 / 255, 250 / 255, 1]))
     torch.testing.assert_close((found - other).flatten()[0], torch.tensor(-1 / 255))
-    # whatever range is stated for floats
-    torch.testing.assert_close(pair(x, y, who="ssim", data_range=1)[0], found)
-    torch.testing.assert_close(pair(x, y, who="ssim", data_range=(-1, 1))[0], found)
+    torch.testing.assert_close(pair(x, y, who="ssim", data_range=255)[0], found)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stated"),
+    [
+        (torch.uint8, 1), (torch.uint8, 127), (torch.uint8, (-1, 1)), (torch.uint8, 65535),
+        (torch.uint16, 255), (torch.uint16, 1), (torch.uint8, torch.tensor([255.0])),
+    ],
+)  # fmt: skip
+def test_a_range_that_contradicts_an_unsigned_dtype_is_refused(dtype, stated) -> None:
+    x = torch.ones(1, 1, 4, 4).to(dtype)
+    with pytest.raises(ValueError, match=f"{dtype}, which is always 0-.*leave data_range out"):
+        pair(x, x, who="psnr", data_range=stated)
+    with pytest.raises(ValueError, match="which is always 0-"):
+        lookalike.get("psnr", data_range=stated)(x, x)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.int64])
+def test_signed_integers_are_taken_at_the_range_that_is_said(dtype) -> None:
+    x = torch.tensor([0, 5, 50, 100]).to(dtype).view(1, 1, 2, 2)
+    y = x.flip(-1)
+    expected = float(lookalike.get("psnr", data_range=100)(x.float(), y.float()))
+    assert float(lookalike.get("psnr", data_range=100)(x, y)) == expected
+    assert float(lookalike.get("psnr", data_range=(-50, 100))(x, y)) > expected
+    with pytest.raises(TypeError, match="does not say its range; pass data_range"):
+        lookalike.get("psnr")(x, y)
+    with pytest.raises(ValueError, match="outside data_range"):
+        lookalike.get("psnr", data_range=50)(x, y)
+
+
+def test_each_image_may_have_a_range_of_its_own() -> None:
+    x, y = torch.rand(3, 1, 16, 16), torch.rand(3, 1, 16, 16)
+    widths = torch.tensor([1.0, 255.0, 4095.0])
+    scale = widths.reshape(-1, 1, 1, 1)
+    for name in ("psnr", "ssim"):
+        scores = lookalike.get(name, data_range=widths)(x * scale, y * scale)
+        torch.testing.assert_close(scores, lookalike.get(name)(x, y), rtol=1e-5, atol=1e-6)
+    assert "range:per-image" in lookalike.get("ssim", data_range=widths).signature()
+    with pytest.raises(ValueError, match="3 widths for 2 images"):
+        lookalike.get("psnr", data_range=widths)(x[:2], y[:2])
+    with pytest.raises(ValueError, match="positive and finite"):
+        lookalike.get("psnr", data_range=torch.tensor([1.0, -1.0]))
+    with pytest.raises(TypeError, match="one width an image"):
+        lookalike.get("psnr", data_range=torch.tensor([[1.0]]))
+    with pytest.raises(ValueError, match="divided by each image's data_range"):
+        lookalike.get("psnr", data_range=widths)(x * 255, y * 255)
 
 
 def test_uint16_is_0_to_65535() -> None:

@@ -9,20 +9,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from lookalike import registry
-from lookalike.algebra import Loss, combine
-from lookalike.batches import Check
+from lookalike.algebra import Loss, Prepared, combine
+from lookalike.batches import Check, Range
 from lookalike.conventions import CONVENTIONS
 from lookalike.losses import presets
 from lookalike.losses.expressions import check_text, parse
-from lookalike.metric import Metric, Prepared
+from lookalike.metric import Metric
 from lookalike.options import meant
-from lookalike.ranges import DataRange
 
 
 def loss(
     expression: str,
     *,
-    data_range: DataRange = 1.0,
+    data_range: Range | None = None,
     check: Check = "shapes",
     convention: str | None = None,
 ) -> Loss:
@@ -31,7 +30,7 @@ def loss(
     Args:
         expression: such as ``"0.84*ms_ssim + 0.16*l1"`` or ``"ssim(win_size=7)"``, or one of `presets.PRESETS`,
             such as ``"seed/ssim_l1"`` or ``"3dgs"``.
-        data_range: range of float inputs.
+        data_range: range of float inputs, as in `metric.Metric`; None is 1.
         check: ``"shapes"`` (default) lets unclamped outputs train; ``"values"`` raises on them.
         convention: for every term that has conventions and names none itself.
 
@@ -61,7 +60,7 @@ def loss(
         if convention is not None:
             raise ValueError(f"loss: {row.name} says its own convention: {row.formula}")
         if row.parts:
-            if (data_range, check) != (1.0, "shapes"):
+            if data_range is not None or check != "shapes":
                 low, high = row.fed
                 raise ValueError(
                     f"loss: {row.name} takes values as they are, its authors' from {low:g} to {high:g}; "

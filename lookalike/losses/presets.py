@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lookalike import batches
-from lookalike.algebra import Loss
+from lookalike.algebra import Loss, Prepared, Term
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.options import meant
@@ -74,7 +74,7 @@ class Part:
     min_side: int = 1
 
 
-class Published(nn.Module):
+class Published(Term):
     """One of `PARTS` as a term of a loss: ``(n, c, h, w), (n, c, h, w) -> ()``.
 
     Values are taken as they are (those of 8-bit images as 0 to 1), in float32 with autocast off; float64 stays.
@@ -95,6 +95,12 @@ class Published(nn.Module):
         x, y = batches.pair(x, y, who=f"published {self.name}", check="shapes", min_side=part.min_side)
         with torch.autocast(x.device.type, enabled=False):
             return part.of(x, y)
+
+    def as_loss(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None = None) -> Tensor:
+        """Its value: lower is better as it is."""
+        if mask is not None:
+            raise TypeError(f"published {self.name}: takes no mask, for its authors' program has none")
+        return self(x, y.y if isinstance(y, Prepared) else y)
 
     def signature(self) -> str:
         """How the number is made."""
