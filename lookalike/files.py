@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +30,58 @@ _DAMAGE = (
 
 class UnreadableImage(ValueError):  # noqa: N818 - it names what is wrong, as FileNotFoundError's kin do
     """A file that is not an image this library reads, or cannot be read as one without guessing."""
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is taken for an image, by its name alone: any of `SUFFIXES`, and not hidden.
+
+    Example:
+        >>> [is_image(name) for name in ("a/b.PNG", "a.jfif", "a/.b.png", "a.txt")]
+        [True, True, False, False]
+    """
+    last = os.path.basename(name)
+    return not last.startswith(".") and os.path.splitext(last)[1].lower() in SUFFIXES
+
+
+def walk(folder: str | Path, report: Callable[[str, str], object] = lambda path, reason: None) -> Iterator[str]:
+    """The files of a folder to the bottom, links followed, hidden files and folders left out.
+
+    Args:
+        folder: where to begin.
+        report: told the path of what is left out, and why: a folder that cannot be listed, a link to one above it.
+
+    Returns:
+        Paths relative to the folder, with forward slashes; of one folder sorted by name.
+    """
+    top = str(folder)
+    stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(top),))]
+    while stack:
+        inner, above = stack.pop()
+        try:
+            with os.scandir(os.path.join(top, inner)) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            report(os.path.join(top, inner), f"cannot be listed ({error.strerror})")
+            continue
+        for entry in entries:
+            path = f"{inner}/{entry.name}" if inner else entry.name
+            if entry.name.startswith("."):
+                continue
+            if not _is_folder(entry):
+                yield path
+                continue
+            real = os.path.realpath(entry.path)
+            if real in above:
+                report(entry.path, "a link to a folder above it")
+            else:
+                stack.append((path, (*above, real)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: what is wrong with it is said when it is read
+        return False
 
 
 def load(path: str | Path, *, alpha: str | None = None) -> np.ndarray:

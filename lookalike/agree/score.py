@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from lookalike.agree.opinions import Database, Opinion
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 
 Scorer = Callable[[Path, Path], Mapping[str, float | None]]
 _BATCH = 50  # images after which the file is written again
@@ -31,7 +31,7 @@ def score(
         progress: wraps what is left to be scored, to show how far it is.
 
     Raises:
-        ValueError: when the file was made with other metrics or options.
+        ValueError: when the file was made with other metrics or options, or the one beside it is somebody's.
     """
     beside = path.with_name(f"{path.name}.json")
     if path.exists():
@@ -41,6 +41,8 @@ def score(
                 f"{path}: holds scores of {', '.join((found or {}).values()) or 'unknown make'}, not of "
                 f"{', '.join(signatures.values())}; name another file"
             )
+    inputs = (file for one in database.opinions for file in (one.reference, one.image))
+    outputs.claim(beside, who="agree", inputs=inputs, force=None)
     column = "mos" if database.better == "higher" else "dmos"
     header = ("reference", "image", "distortion", column, *signatures)
     done = _read(path)

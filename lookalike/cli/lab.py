@@ -51,6 +51,7 @@ class _Experiment:
         tensorboard: also write TensorBoard's event files.
         dry_run: print the recipe and do nothing.
         recipe: a recipe.json to start from; other options change it.
+        force: replace files of the folder that lookalike did not write.
     """
 
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
@@ -58,6 +59,7 @@ class _Experiment:
     stop_at: int = 0
     tensorboard: bool = False
     dry_run: bool = False
+    force: bool = False
     recipe: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
 
 
@@ -93,6 +95,7 @@ class _Judge:
         device: that computes, such as cuda.
         features: for KID of translations: vgg16, alexnet, or package.module:name of a network of your own, such as
             Inception, from images (n, 3, h, w) in [0, 1] to (n, d).
+        force: replace files of the new folder that lookalike did not write.
     """
 
     run: Positional[Annotated[Path, arg(metavar="RUN")]]
@@ -100,6 +103,7 @@ class _Judge:
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None
     device: str = "cpu"
     features: str = "vgg16"
+    force: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +212,7 @@ def _experiment(asked: _Experiment, recipe: Recipe) -> int:
             device=usable_device(asked.device),
             until=asked.stop_at or None,
             tensorboard=asked.tensorboard,
+            force=asked.force,
             report=_say,
         )
     except trainer.Interrupted as interrupted:
@@ -229,8 +234,9 @@ def _judge(asked: _Judge) -> int:
     beside = asked.run / f"judged-{runs.file_name(Path(asked.data).name)}"
     folder = asked.out or (beside if asked.data else asked.run)
     undefined = _matrix(
-        asked.run, report=_say, data=asked.data, out=folder, device=asked.device, features=asked.features
-    )
+        asked.run, report=_say, data=asked.data, out=folder, device=asked.device, features=asked.features,
+        force=asked.force,
+    )  # fmt: skip
     return FAILED_ROWS if undefined else 0
 
 
@@ -242,6 +248,7 @@ def _matrix(
     out: Path | None = None,
     device: str = "cpu",
     features: str = "vgg16",
+    force: bool = False,
 ) -> list[str]:
     """Judge, write the page, and print the columns that most people ask for, and those of translations.
 
@@ -252,8 +259,8 @@ def _matrix(
     from lookalike.report import lab as page
 
     _say(f"judging {folder}")  # may take minutes
-    matrix = judge(folder, data=data, out=out, device=device, features=features, report=report)
-    written = page.write(out or folder)
+    matrix = judge(folder, data=data, out=out, device=device, features=features, force=force, report=report)
+    written = page.write(out or folder, force=force)
     names = [column["name"] for column in matrix["columns"]]
     print(as_markdown(matrix, [name for name in names if name in SHOWN or ":" in name]))
     show.as_line(f"{written}")

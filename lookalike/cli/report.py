@@ -18,20 +18,22 @@ def report(
     /,
     *,
     out: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE.html", help_behavior_hint="")] = None,
+    force: bool = False,
 ) -> int:
     """Write one self-contained page about a study, a lab run or a table of scores, and say where it is.
 
     Args:
         path: the folder that `lookalike study` or `lookalike lab` left, or the .parquet, .csv or .jsonl table of
             `lookalike score --output`.
-        out: of a table: the page (default: beside the table). A folder gets its index.html.
+        out: of a table: the page (default: beside the table, TABLE.html). A folder gets its index.html.
+        force: replace a page that lookalike did not write.
     """
     if not path.exists():
         raise ValueError(f"report: {path}: no such file or folder")
     if not path.is_dir():
         from lookalike.report import scores
 
-        show.as_line(str(scores.write(path, out)))
+        show.as_line(str(scores.write(path, out, force=force)))
         return 0
     from lookalike.records import runs
     from lookalike.report import lab, study_page
@@ -39,9 +41,9 @@ def report(
     if out is not None:
         raise ValueError(f"report: {path} is a folder and gets its own {runs.PAGE}; --out is for tables")
     if (path / runs.LAB).is_file():
-        page = lab.write(path)
+        page = lab.write(path, force=force)
     elif (path / runs.SCORES).is_file():
-        page = study_page(path)
+        page = study_page(path, force=force)
     else:
         names = sorted(entry.name for entry in islice(path.iterdir(), 1000))
         more = " ..." if len(names) > _NAMED else ""

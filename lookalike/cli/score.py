@@ -55,6 +55,7 @@ def score(
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one a core)")] = None,
     cluster: Annotated[str | None, arg(metavar="auto|ray://HOST:PORT", help_behavior_hint="")] = None,
     seed: int = 0,
+    force: bool = False,
 ) -> int:
     """Measure how alike images are; every number carries the signature of how it was made.
 
@@ -86,6 +87,7 @@ def score(
         workers: of folders and videos: threads.
         cluster: of folders: score on a Ray cluster.
         seed: of the bootstrap.
+        force: replace files that lookalike did not write; inputs are never replaced.
     """
     if not judged:
         raise ValueError(
@@ -93,7 +95,7 @@ def score(
             "a set of images without references is out of scope"
         )
     extent = show.extent(data_range, "score")
-    how: dict[str, Any] = {"convention": convention, "device": device}
+    how: dict[str, Any] = {"convention": convention, "device": device, "force": force}
     before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
     if reference.is_dir() or any(path.is_dir() for path in judged):
         _refuse("folders", map=map)
@@ -152,10 +154,20 @@ def _uncollected() -> Iterator[None]:
 
 
 def _pair(
-    reference: Path, judged: Path, metrics: tuple[str, ...], map: Path | None, json: bool, **options: Any
+    reference: Path,
+    judged: Path,
+    metrics: tuple[str, ...],
+    map: Path | None,
+    json: bool,
+    force: bool,
+    **options: Any,
 ) -> int:
-    if map is not None and len(metrics) > 1:
-        raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
+    if map is not None:
+        if len(metrics) > 1:
+            raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
+        from lookalike.records import outputs
+
+        outputs.claim(map, who="score", inputs=(reference, judged), force=force)
     with _uncollected():
         from lookalike import registry
         from lookalike.scoring.maps import write_map
@@ -166,7 +178,7 @@ def _pair(
     code = FAILED_ROWS if undefined else 0
     drawn = None
     if map is not None:
-        drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", **options)
+        drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", force=force, **options)
     rows = []
     for one in found:
         facts = registry.metric_class(one.metric).facts
@@ -199,15 +211,24 @@ def _folders(
     output: Path | None,
     latex: Path | None,
     allow_missing: bool,
+    force: bool,
     **options: Any,
 ) -> int:
+    from lookalike.records import outputs, tables
     from lookalike.records.runs import write_text
     from lookalike.scoring.latex import latex_table
     from lookalike.scoring.run import score_folders, statistics_file
 
+    if latex is not None:
+        outputs.claim(latex, who="score", force=force)
+        written = (output, tables.metadata_file(output), statistics_file(output)) if output else ()
+        if latex.resolve() in [path.resolve() for path in written]:
+            raise ValueError(f"score: --latex {latex}: is where the table goes; name another file")
     try:
         with _bar() as progress:
-            found = score_folders(reference, folders, metrics or None, output=output, progress=progress, **options)
+            found = score_folders(
+                reference, folders, metrics or None, output=output, force=force, progress=progress, **options
+            )
     except KeyboardInterrupt:
         show.as_remarks([] if output is None else ["stopped; the same command goes on from here"])
         raise

@@ -23,6 +23,7 @@ def study(
     seed: int = 0,
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
     device: str = "cpu",
+    force: bool = False,
 ) -> int:
     """Distort photographs, score and map every picture, and write one self-contained page.
 
@@ -33,13 +34,14 @@ def study(
         seed: of noise and of the overlays' places.
         alpha: background for images with transparent pixels, which are refused otherwise.
         device: that computes, such as cuda.
+        force: replace files of the folder that lookalike did not write; inputs are never replaced.
     """
     from lookalike.batches import usable_device
     from lookalike.report import study_page
     from lookalike.study import run, table
 
-    record = run(images, out, paper_folder=paper, seed=seed, device=usable_device(device), alpha=alpha)
-    page = study_page(out)
+    record = run(images, out, paper_folder=paper, seed=seed, device=usable_device(device), alpha=alpha, force=force)
+    page = study_page(out, force=force)
     print(table(record))
     show.as_line(f"\n{page}")
     return 0

@@ -28,6 +28,7 @@ def view(
     ] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
     device: str = "cpu",
+    force: bool = False,
 ) -> int:
     """Write one self-contained page to look at images with, and say where it is.
 
@@ -42,12 +43,14 @@ def view(
         maps: which overlays, by the metrics that have a map; the absolute error is always there.
         alpha: background for images with transparent pixels, which are refused otherwise.
         device: that computes, such as cuda.
+        force: replace a file that lookalike did not write; inputs are never replaced.
     """
+    from lookalike.records import outputs
     from lookalike.report import viewer
 
-    viewer.check(out)
+    outputs.claim(viewer.check(out), who="view", inputs=(reference, *judged), force=force)
     from lookalike.scoring.view import view as seen
 
     found = seen(reference, judged, metrics or None, maps or None, alpha=alpha, device=device)
-    show.as_line(str(viewer.write(found, out)))
+    show.as_line(str(viewer.write(found, out, (reference, *judged), force)))
     return 0

@@ -26,7 +26,7 @@ from lookalike.lab.tasks.translate import TranslateTask
 from lookalike.losses import loss as loss_of
 from lookalike.losses.presets import is_published
 from lookalike.metric import Metric
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 
 TASKS: dict[str, type[Task[Any]]] = {
     "autoencode": AutoencodeTask,
@@ -65,6 +65,7 @@ def run(
     device: str = "cpu",
     until: int | None = None,
     tensorboard: bool = False,
+    force: bool = False,
     report: Report = print,
 ) -> dict[str, str]:
     """Train every loss with every seed; go on where an earlier call stopped.
@@ -75,13 +76,14 @@ def run(
         device: that computes.
         until: stop each run after this step; None trains to the end.
         tensorboard: also write event files, one folder a run.
+        force: replace files of the folder that lookalike did not write.
         report: told what is going on, a line at a time.
 
     Returns:
         What failed: ``LOSS/seedN`` → the reason. The others are trained.
 
     Raises:
-        ValueError: for data, losses or an earlier recipe that do not fit.
+        ValueError: for data, losses or an earlier recipe that do not fit, and a folder that holds somebody's files.
         trainer.Interrupted: on Ctrl-C, everything saved.
     """
     kind = TASKS[recipe.task]
@@ -92,6 +94,12 @@ def run(
             checkpoint.check_recipe(asked, runs.read_json(asked), recipe.as_json())
         precision = trainer.precision_for(recipe.precision, place)
         losses = parsed(recipe, say)
+        written = (
+            runs.RECIPE, runs.LAB, runs.ENVIRONMENT, runs.PAGE, runs.MATRIX, runs.MATRIX_TABLE, runs.MATRIX_TEXT,
+            runs.SAMPLES, runs.MAPS, *(one.name for one in losses),
+        )  # fmt: skip
+        if processes.rank() == 0:
+            outputs.claim_folder(folder, written, who="lab", record=runs.is_lab, force=force)
         sets = load(recipe, folder, say)
         candidates = fair(losses, kind(recipe, 0, place), sets, say) if recipe.calibrate else losses
         if processes.rank() == 0:

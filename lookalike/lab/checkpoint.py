@@ -43,8 +43,6 @@ def save(path: Path, task: Task[Any], step: int) -> None:
     }
     file = io.BytesIO()
     torch.save(state, file)
-    for left_over in path.parent.glob(f".{path.name}.*"):  # of a save that was killed
-        left_over.unlink()
     runs.write_bytes(path, file.getvalue())
 
 

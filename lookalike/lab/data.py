@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lookalike.files import SUFFIXES, UnreadableImage, load
+from lookalike.files import SUFFIXES, UnreadableImage, is_image, load, walk
 from lookalike.lab.recipe import Recipe
 from lookalike.records import runs
 from lookalike.samples import sample
@@ -115,7 +115,7 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         ValueError: when there is no such folder, or no image in it.
     """
-    found = sorted(path for path in existing(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = sorted(folder / path for path in walk(existing(folder)) if is_image(path))
     if not found:
         raise ValueError(f"{folder}: holds no image ({' '.join(SUFFIXES)})")
     return found

@@ -30,7 +30,7 @@ from lookalike.lab.task import Direction, Sets, Task
 from lookalike.metric import Metric
 from lookalike.metrics.ssim import SSIM
 from lookalike.ops import colour
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 
 RESAMPLES = 2000
 FLIPS = 9999
@@ -93,6 +93,7 @@ def judge(
     out: Path | None = None,
     device: str = "cpu",
     features: str = kid.DEFAULT,
+    force: bool = False,
     report: Report = print,
 ) -> dict[str, Any]:
     """Judge a finished bake-off and write matrix, samples and maps.
@@ -103,18 +104,24 @@ def judge(
         out: where to write; None writes into the run folder.
         device: that computes.
         features: for KID, as `kid.describer_of` takes it.
+        force: replace files of ``out`` that lookalike did not write.
         report: told what is left out.
 
     Returns:
         What ``matrix.json`` holds.
 
     Raises:
-        ValueError: when the folder is no run of the lab, nothing in it is trained, or there are no such features.
+        ValueError: when the folder is no run of the lab, nothing in it is trained, or there are no such features;
+            and when ``out`` holds somebody's files.
     """
     recipe = from_json(runs.read_json(folder / runs.RECIPE))
     lab = runs.read_json(folder / runs.LAB)
     out = folder if out is None else out
     task = bakeoff.TASKS[recipe.task](recipe, 0, device)
+    if out != folder:
+        written = (runs.RECIPE, runs.LAB, runs.ENVIRONMENT, runs.PAGE, runs.MATRIX, runs.MATRIX_TABLE)
+        written += (runs.MATRIX_TEXT, runs.SAMPLES, runs.MAPS, *(one["name"] for one in lab["losses"]))
+        outputs.claim_folder(out, written, who="lab judge", record=runs.is_lab, force=force)
     if data:
         sets = Sets({}, type(task).to_judge(recipe.but(data=data), out / bakeoff.DATA, report))
     else:

@@ -31,7 +31,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from math import isfinite
@@ -41,7 +41,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+SOFTWARE = "lookalike"  # by which its files are known
 SCORES = "scores.json"
 SCORES_TABLE = "scores.csv"
 ENVIRONMENT = "environment.json"
@@ -65,23 +72,60 @@ _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write in the block, that takes its place when the block ends well; folders are made as needed.
 
+    A link stays a link: the file that it leads to is replaced. What killed runs left beside the place goes.
+
     Raises:
         OSError: when the place cannot be written; what stood there stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(place)
+    beside = None
     try:
-        with beside.open("xb") as file:
+        beside, file = _begun(place)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+            if fcntl is not None:
+                beside.replace(place)  # still locked, or another run could take it for one that was left
+        if fcntl is None:
+            beside.replace(place)  # Windows renames no open file
     except BaseException as error:
-        beside.unlink(missing_ok=True)
+        if beside is not None:
+            beside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)  # a full disk does not say where
         raise
-    _sync_folder(path.parent)
+    _sync_folder(place.parent)
+
+
+def _begun(place: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside a place, locked as long as it is open: one without a lock was left by a killed run."""
+    while True:
+        beside = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+        file = beside.open("xb")
+        if fcntl is None:
+            return beside, file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            return beside, file
+        if os.fstat(file.fileno()).st_nlink:
+            return beside, file
+        file.close()  # another run took it for one that was left, before it was locked
+
+
+def _remove_left_over(place: Path) -> None:
+    """Remove what runs that were killed left beside a place; what another run is writing is locked, and stays."""
+    named = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}")
+    with os.scandir(place.parent) as listing:
+        left_over = [entry.path for entry in listing if named.fullmatch(entry.name)]
+    for path in left_over:
+        with suppress(OSError), open(path, "ab") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -147,6 +191,26 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not JSON ({error}); make the run again") from None
 
 
+def is_study(folder: Path) -> bool:
+    """Whether a study was written into a folder, or begun."""
+    begun = not (folder / SCORES).exists() and _says(folder / ENVIRONMENT, SOFTWARE) is not None
+    return begun or _says(folder / SCORES, "kind") == "study"
+
+
+def is_lab(folder: Path) -> bool:
+    """Whether a lab run was begun in a folder."""
+    return _says(folder / LAB, "kind") == "lab" or _says(folder / RECIPE, "task") is not None
+
+
+def _says(path: Path, key: str) -> Any:
+    """What a record says under a key; None where there is no such record."""
+    try:
+        record = read_json(path)
+    except (ValueError, OSError):
+        return None
+    return record.get(key) if isinstance(record, dict) else None
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table with one header line; None is an empty cell."""
     write_text(path, "".join(csv_line(row) for row in (header, *rows)))
@@ -178,7 +242,7 @@ def write_png(path: Path, pixels: NDArray[np.uint8], palette: NDArray[np.uint8] 
 
 
 def as_png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
-    """An 8-bit picture as the bytes of a PNG file.
+    """An 8-bit picture as the bytes of a PNG file, which says that lookalike made it.
 
     Args:
         pixels: ``(h, w)`` or ``(h, w, 3)`` uint8; ``(h, w)`` indices where there is a palette.
@@ -192,8 +256,11 @@ def as_png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) 
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())
+    said = PngInfo()
+    said.add_text("Software", SOFTWARE)
     file = io.BytesIO()
-    image.save(file, format="PNG", compress_level=4)  # 6, the default, takes two to three times as long for 2 %
+    # 6, the default, takes two to three times as long for 2 %
+    image.save(file, format="PNG", compress_level=4, pnginfo=said)
     return file.getvalue()
 
 

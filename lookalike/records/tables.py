@@ -100,6 +100,31 @@ def check(path: Path) -> Path:
     return path
 
 
+def is_first_line(head: bytes) -> bool:
+    """Whether a file that begins so is a csv or jsonl table of scores.
+
+    Example:
+        >>> is_first_line(b"method,pair,reference,image,width,height,psnr,error"), is_first_line(b"a,b")
+        (True, False)
+    """
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    return head.startswith(",".join(BEFORE).encode()) or (head.startswith(b'{"method": ') and b'"pair": ' in head)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a parquet file is a table of scores; without pyarrow nobody knows, and it is none."""
+    try:
+        import pyarrow.parquet as parquet
+        from pyarrow import ArrowException
+    except ImportError:
+        return False
+    try:
+        with path.open("rb") as file:
+            return _KEY in (parquet.read_schema(file).metadata or {})
+    except (ArrowException, OSError):
+        return False
+
+
 def metadata_file(path: Path) -> Path:
     """Where the metadata of a csv or jsonl table stand.
 

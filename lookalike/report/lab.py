@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 from lookalike.report import charts
 from lookalike.report.page import render
 
@@ -17,13 +17,14 @@ _POINTS = 240  # of a line; more than a chart can show
 _TOTAL = "the whole loss, as trained"
 
 
-def write(folder: str | Path) -> Path:
+def write(folder: str | Path, *, force: bool = False) -> Path:
     """Write ``index.html`` into the folder of a lab run.
 
     The page holds its pictures, style, script and text: no network, no other file.
 
     Args:
         folder: as ``lookalike lab`` left it.
+        force: replace a page that lookalike did not write.
 
     Returns:
         The page's path.
@@ -52,7 +53,7 @@ def write(folder: str | Path) -> Path:
         ways=[_way(folder, lab, way) for way in lab["directions"] or [""]],
         shown=_shown,
     )
-    page = folder / runs.PAGE
+    page = outputs.claim(folder / runs.PAGE, who="lab", force=force)
     runs.write_text(page, text)
     return page
 

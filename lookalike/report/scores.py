@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image, ImageOps
 
-from lookalike.records import runs, tables
+from lookalike.records import outputs, runs, tables
 from lookalike.records.tables import Row, Table
 from lookalike.report import charts
 from lookalike.report.page import render
@@ -26,7 +26,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # what is score
 Picture = dict[str, Any]  # {"place": in the page's store} or {"reason": why there is none}
 
 
-def write(table: str | Path, out: str | Path | None = None) -> Path:
+def write(table: str | Path, out: str | Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a table that ``lookalike score`` left.
 
     The page holds its numbers, pictures, style and script: no network, no other file. Pictures are read from where
@@ -34,20 +34,22 @@ def write(table: str | Path, out: str | Path | None = None) -> Path:
 
     Args:
         table: a ``.parquet``, ``.csv`` or ``.jsonl`` file as `lookalike.records.tables` describes.
-        out: where the page goes; None: beside the table, with the ending ``.html``.
+        out: where the page goes; None: beside the table, ``TABLE.html``.
+        force: replace a file that lookalike did not write.
 
     Returns:
         The page's path.
 
     Raises:
-        ValueError: when that is no table of scores, or ``out`` would overwrite it.
+        ValueError: when that is no table of scores, or ``out`` is it or not ours to replace.
         ImportError: for parquet without pyarrow.
         OSError: when the page cannot be written.
     """
     table = Path(table)
-    out = table.with_suffix(".html") if out is None else Path(out)
+    out = table.with_name(f"{table.name}.html") if out is None else Path(out)
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: a page ends in .html")
+    outputs.claim(out, who="report", inputs=(table, tables.metadata_file(table)), force=force)
     found = tables.read(table)
     statistics = found.metadata.get("statistics")
     if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 from lookalike.report.page import render
 
 SHOWN_PX = 480  # longer sides are reduced on the page; the files of the run folder are not
@@ -22,13 +22,14 @@ _CARD_COLUMNS = {
 }
 
 
-def study_page(folder: str | Path) -> Path:
+def study_page(folder: str | Path, *, force: bool = False) -> Path:
     """Write ``index.html`` into the run folder of a study.
 
     The page holds its pictures, style and text: no script, no network, no other file.
 
     Args:
         folder: as `lookalike.study.run` left it.
+        force: replace a page that lookalike did not write.
 
     Returns:
         The page's path.
@@ -55,7 +56,7 @@ def study_page(folder: str | Path) -> Path:
         reduced=[max(photograph["width"], photograph["height"]) > SHOWN_PX for photograph in record["photographs"]],
         shown_px=SHOWN_PX,
     )
-    page = folder / runs.PAGE
+    page = outputs.claim(folder / runs.PAGE, who="study", force=force)
     runs.write_text(page, text)
     return page
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 from lookalike.records.views import LEVELS, Kind, Picture, View
 from lookalike.report.page import render
 
@@ -31,7 +33,7 @@ def check(out: str | Path) -> Path:
     return out
 
 
-def write(view: View, out: str | Path) -> Path:
+def write(view: View, out: str | Path, inputs: Iterable[str | Path] = (), force: bool = False) -> Path:
     """Write the page of a view.
 
     The page holds every picture and map once, without loss, its style and its script: no network, no other file.
@@ -39,15 +41,17 @@ def write(view: View, out: str | Path) -> Path:
     Args:
         view: what it shows.
         out: where it goes; ends in ``.html``.
+        inputs: files that are read, which nothing replaces.
+        force: replace a file that lookalike did not write.
 
     Returns:
         Its path.
 
     Raises:
-        ValueError: for another ending.
+        ValueError: for another ending, and a file that is an input or not ours to replace.
         OSError: when the page cannot be written.
     """
-    out = check(out)
+    out = outputs.claim(check(out), who="view", inputs=inputs, force=force)
     store: list[Markup] = []
 
     def stored(png: bytes) -> int:
@@ -93,5 +97,5 @@ def _error(view: View) -> Kind:
 
 def _best(values: tuple[float | None, ...], better: str) -> float | None:
     """The best of several values that are not all the same."""
-    there = [value for value in values if value is not None]
+    there = [value for value in values if value is not None and not isnan(value)]
     return (max if better == "higher" else min)(there) if len(set(there)) > 1 else None

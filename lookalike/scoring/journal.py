@@ -1,8 +1,8 @@
 """What has been scored, kept as it comes: batches with checksums, appended to a file beside the table.
 
 Line 1 says how the numbers are made; every further line is a batch of entries. A line begins with the CRC-32 of the
-rest. What a killed run left half written is cut off when the file is opened again, a damaged line is passed over;
-only what stood there is scored again.
+rest. What a killed run left half written is cut off when the file is opened again; a damaged line, or one that
+holds something else than entries with a score a column, is passed over. Only what stood there is scored again.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Journal:
 
     Args:
         path: of the file; it and its folder are made as needed.
-        header: how the numbers are made, as JSON holds it; a file that says otherwise is refused.
+        header: how the numbers are made, as JSON holds it; a file that says otherwise is refused. Under
+            ``"signatures"`` it has an entry for each score of a pair; without any, their number is not looked at.
 
     Raises:
         ValueError: when the file was made with another header, is no journal, or another process writes it.
@@ -63,6 +64,7 @@ class Journal:
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._columns = len(header.get("signatures", ())) or None
         self._writer = path.open("ab", buffering=0)  # nothing stays in a buffer that a full disk would not take
         self._reader = path.open("rb")
         try:
@@ -92,7 +94,7 @@ class Journal:
         offset = self._begin
         self._reader.seek(offset)
         for line in self._reader:
-            for index, entry in enumerate(_entries(line) or ()):
+            for index, entry in enumerate(_entries(line, self._columns) or ()):
                 yield offset * _ENTRIES_A_LINE + index, entry
             offset += len(line)
 
@@ -105,7 +107,7 @@ class Journal:
         offset, index = divmod(place, _ENTRIES_A_LINE)
         if offset not in self._decoded:
             self._reader.seek(offset)
-            entries = _entries(self._reader.readline())
+            entries = _entries(self._reader.readline(), self._columns)
             if entries is None:
                 raise OSError(f"{self.path}: changed while it was read; run the command again")
             self._decoded[offset] = entries
@@ -176,17 +178,47 @@ def _content(line: bytes) -> Any:
     checksum, _, content = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(content):
         return None
-    return json.loads(content)
-
-
-def _entries(line: bytes) -> list[Entry] | None:
-    found = _content(line)
-    if found is None:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
         return None
-    return [
-        Entry(tuple(key), tuple(stamp), None if size is None else tuple(size), tuple(values), error, declined)
-        for key, stamp, size, values, error, declined in found
-    ]
+
+
+def _entries(line: bytes, columns: int | None) -> list[Entry] | None:
+    """The entries of a line; None where it is damaged, or holds something else whatever its checksum says."""
+    found = _content(line)
+    if not isinstance(found, list):
+        return None
+    entries = [_entry(cells, columns) for cells in found]
+    return None if None in entries else [entry for entry in entries if entry is not None]
+
+
+def _entry(cells: Any, columns: int | None) -> Entry | None:
+    if not isinstance(cells, list) or len(cells) != len(Entry._fields):
+        return None
+    key, stamp, size, values, error, declined = cells
+    right = (
+        _are(key, 2, str)
+        and _are(stamp, 2, str)
+        and (size is None or (_are(size, 2, int) and min(size) > 0))
+        and _are(values, columns, int | float | None)
+        and isinstance(error, str | None)
+        and isinstance(declined, dict)
+        and all(isinstance(reason, str) for reason in declined.values())
+        # A score that is not there has a reason.
+        and (error is not None or bool(declined) or None not in values)
+    )
+    if not right:
+        return None
+    return Entry(tuple(key), tuple(stamp), None if size is None else tuple(size), tuple(values), error, declined)
+
+
+def _are(cells: Any, count: int | None, kind: Any) -> bool:
+    return (
+        isinstance(cells, list)
+        and count in (None, len(cells))
+        and all(isinstance(cell, kind) and not isinstance(cell, bool) for cell in cells)
+    )
 
 
 def _difference(found: Any, header: bytes) -> str:
@@ -199,7 +231,7 @@ def _difference(found: Any, header: bytes) -> str:
         said = "; ".join(
             f"{name} were in the order {', '.join(found[name])}, are in {', '.join(wanted[name])}"
             for name in wanted
-            if isinstance(wanted[name], dict) and list(wanted[name]) != list(found[name])
+            if isinstance(wanted[name], dict) and list(wanted[name]) != list(found.get(name, ()))
         )
     return f"begun with other settings ({said}), which are not mixed; name another output, or delete that file"
 

@@ -27,12 +27,13 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
         >>> column = {"count": 2, "mean": 0.5, "low": 0.4, "high": 0.6, "letters": "a"}
         >>> statistics = {"methods": {"my_net": {"ssim": column}}, "level": 0.05}
         >>> said = latex_table(statistics, {"ssim": "ssim|v:1"}, {"ssim": "higher"})
-        >>> print(said.splitlines()[6])
+        >>> print(said.splitlines()[7])
         my\\_net & \\textbf{0.5000} {\\scriptsize [0.4000, 0.6000]} \\\\
     """
     methods: Mapping[str, Any] = statistics["methods"]
     several = len(methods) > 1
     lines = [
+        "% lookalike score: needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\begin{{tabular}}{{l{'r' * len(signatures)}}}",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lookalike import batches, registry
 from lookalike.batches import Check, ImageLike
 from lookalike.ranges import DataRange
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 
 _STEPS = 255  # colours of a similarity map, an odd number so that 0 has one
 _STOPS = ((222, 60, 30), (0, 0, 0), (255, 255, 255))  # -1, 0 and 1
@@ -53,6 +53,7 @@ def write_map(
     check: Check = "values",
     alpha: str | None = None,
     device: str | None = None,
+    force: bool = False,
 ) -> Drawn:
     """Write a metric's map of a pair as a PNG, whole or not at all; the mean over channels, in fixed colours.
 
@@ -65,15 +66,17 @@ def write_map(
         b: the reference.
         metric: one that has a map.
         data_range, convention, check, alpha, device: as in `scoring.pair.measure`.
+        force: replace a file that lookalike did not write.
 
     Raises:
         TypeError: for a metric without a map.
-        ValueError: for a pair that cannot be compared, or another ending.
+        ValueError: for a pair that cannot be compared, another ending, and a file that is an input or not ours.
         OSError: when the file cannot be written.
     """
     file = Path(file)
     if file.suffix.lower() != ".png":
         raise ValueError(f"{file}: maps are written as PNG, name a file that ends in .png")
+    outputs.claim(file, who="score", inputs=[one for one in (a, b) if isinstance(one, str | Path)], force=force)
     x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
     options = {} if convention is None else {"convention": convention}
     made = registry.get(metric, data_range=carried, check=check, **options)

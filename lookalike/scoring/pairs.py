@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from lookalike.files import SUFFIXES
+from lookalike.files import SUFFIXES, is_image, walk
 
 _SHOWN = 3  # names in an error
 
@@ -100,6 +100,14 @@ class Pairs:
             raise LookupError(f"{self.methods[method]} has no image of {found.pair}")
         return os.path.join(self.reference, found.reference), os.path.join(self.folders[method], image)
 
+    def inputs(self) -> Iterator[str]:
+        """Every file that is read."""
+        for index, group in enumerate(self.groups):
+            yield os.path.join(self.reference, group.reference)
+            for method, image in enumerate(group.images):
+                if image is not None:
+                    yield self.paths(method, index)[1]
+
     def __len__(self) -> int:
         return sum(image is not None for group in self.groups for image in group.images)
 
@@ -182,8 +190,8 @@ def _keyed(folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpair
     """The images of a folder by key, and how many other files it holds."""
     found: dict[str, str] = {}
     others = 0
-    for path in _files(str(folder), unpaired):
-        if os.path.splitext(path)[1].lower() not in SUFFIXES:
+    for path in walk(folder, lambda place, reason: unpaired.append(Unpaired(place, reason))):
+        if not is_image(path):
             others += 1
             continue
         hit = key.search(path)
@@ -203,38 +211,6 @@ def _keyed(folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpair
             raise ValueError(f"score: {first} and {second} in {folder} are both called {name!r}; {advice}")
         found[name] = path
     return found, others
-
-
-def _files(top: str, unpaired: list[Unpaired]) -> Iterator[str]:
-    """Paths of files under a folder, relative to it, with forward slashes."""
-    stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(top),))]
-    while stack:
-        inner, above = stack.pop()
-        try:
-            with os.scandir(os.path.join(top, inner)) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            unpaired.append(Unpaired(os.path.join(top, inner), f"cannot be listed ({error.strerror})"))
-            continue
-        for entry in entries:
-            path = f"{inner}/{entry.name}" if inner else entry.name
-            if entry.name.startswith("."):
-                continue
-            if not _is_folder(entry):
-                yield path
-                continue
-            real = os.path.realpath(entry.path)
-            if real in above:
-                unpaired.append(Unpaired(entry.path, "a link to a folder above it"))
-            else:
-                stack.append((path, (*above, real)))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, say: what is wrong with it is said when it is read
-        return False
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkstemp
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from PIL import Image
 from lookalike import registry
 from lookalike.batches import usable_device
 from lookalike.ranges import DataRange, bounds
-from lookalike.records import runs, statistics, tables
+from lookalike.records import outputs, runs, statistics, tables
 from lookalike.records.tables import Row
 from lookalike.scoring import recipe as recipes
 from lookalike.scoring.journal import Entry, Journal
@@ -90,6 +90,7 @@ def score_folders(
     workers: int | None = None,
     cluster: str | None = None,
     seed: int = 0,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Scored:
     """Score every image of some folders against its reference.
@@ -105,13 +106,15 @@ def score_folders(
         workers: threads; None: one a core.
         cluster: a Ray cluster, ``"auto"`` (this machine, or the cluster it is in) or ``"ray://host:port"``.
         seed: of the bootstrap.
+        force: replace files at the output's place that lookalike did not write.
         progress: told how many pairs are done.
 
     Returns:
         What was found; the table and ``TABLE.statistics.json`` are written before.
 
     Raises:
-        TypeError, ValueError: for what no pair could be scored with; a pair that fails is a row with an error.
+        TypeError, ValueError: for what no pair could be scored with, and an output that is not ours to replace; a
+            pair that fails is a row with an error.
         ImportError: for a table or a cluster whose package is not installed.
         OSError: when the disk does not take it; what was scored stays in the journal.
     """
@@ -122,6 +125,9 @@ def score_folders(
     if data_range is not None:
         bounds(data_range)
     pairs = find(reference, folders, match)
+    if output is not None:
+        for place in (output, tables.metadata_file(output), statistics_file(output)):
+            outputs.claim(place, who="score", inputs=pairs.inputs() if force else (), force=force)
     carried, floats = recipes.carried_by(_first_paths(pairs), alpha, data_range)
     recipe = Recipe(
         metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None, carried=carried,
@@ -220,7 +226,14 @@ def _journal(output: Path | None, header: dict[str, Any]) -> Iterator[Journal]:
         with Journal(output.with_name(f"{output.name}.journal"), header) as journal:
             yield journal
         return
-    with TemporaryDirectory(prefix="lookalike-") as folder, Journal(Path(folder) / "journal", header) as journal:
+    if os.name != "posix":  # where an open file cannot lose its name
+        with TemporaryDirectory(prefix="lookalike-") as folder, Journal(Path(folder, "journal"), header) as journal:
+            yield journal
+        return
+    handle, name = mkstemp(prefix="lookalike-")
+    os.close(handle)
+    with Journal(Path(name), header) as journal:
+        os.unlink(name)  # a run that is killed leaves nothing
         yield journal
 
 

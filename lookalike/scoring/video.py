@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lookalike import registry
 from lookalike.batches import usable_device
 from lookalike.files import UnreadableImage
-from lookalike.records import statistics, tables
+from lookalike.records import outputs, statistics, tables
 from lookalike.records.tables import Row
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer
@@ -85,6 +85,7 @@ def score_videos(
     device: str = "cpu",
     workers: int | None = None,
     seed: int = 0,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Watched:
     """Score every frame of a video against the frame of the same number of its reference.
@@ -97,6 +98,7 @@ def score_videos(
         convention, crop_border, luma, resize, device: see `recipe.Recipe`.
         workers: threads; None: one a core.
         seed: of the bootstrap.
+        force: replace files at the output's place that lookalike did not write.
         progress: told how many frames are done, of how many the reference claims.
 
     Returns:
@@ -108,6 +110,8 @@ def score_videos(
     """
     if output is not None:
         tables.check(output)
+        for place in (output, tables.metadata_file(output)):
+            outputs.claim(place, who="score", inputs=(reference, judged), force=force)
     scorer = Scorer(
         Recipe(
             metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None,

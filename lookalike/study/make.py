@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.files import UnreadableImage, load
-from lookalike.records import runs
+from lookalike.records import outputs, runs
 from lookalike.records.tables import as_text
 from lookalike.samples import sample
 from lookalike.study import maps, paper
@@ -30,6 +30,7 @@ def run(
     seed: int = 0,
     device: str = "cpu",
     alpha: str | None = None,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Make a study and write it to a folder.
 
@@ -37,27 +38,30 @@ def run(
 
     Args:
         photographs: image files, RGB or grey, any size from 32 px; none: scikit-image's astronaut, her portrait.
-        folder: the run folder; made where it is missing, its files replaced where they are there.
+        folder: the run folder; made where it is missing, the files of an earlier study in it replaced.
         paper_folder: holds the twelve crops of the paper's figure, ``fig1_a.png`` … ``fig1_l.png``.
         seed: of noise and of the overlays' places.
         device: that computes the scores.
         alpha: ``"white"`` or ``"black"``, the background for transparent pictures.
+        force: replace files of the folder that lookalike did not write.
 
     Returns:
         What ``scores.json`` holds.
 
     Raises:
         UnreadableImage: for a file that is no image, or smaller than 32 px.
+        ValueError: for a folder that holds files which are not of a study, or the photographs.
         OSError: when the folder cannot be written.
     """
     folder = Path(folder)
+    written = (runs.SCORES, runs.SCORES_TABLE, runs.ENVIRONMENT, runs.IMAGES, runs.PAGE)
+    outputs.claim_folder(folder, written, who="study", record=runs.is_study, inputs=photographs, force=force)
     read = [(as_text(Path(path).name), _read(Path(path), alpha)) for path in photographs] or [
         (DEFAULT_NAME, _portrait())
     ]
     crops = None if paper_folder is None else paper.crops(Path(paper_folder))
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: is a file; the study needs a folder to write to")
 
+    runs.write_json(folder / runs.ENVIRONMENT, runs.environment(device))  # first: the folder is ours from here on
     asked = columns()
     parts, stems = [], []
     for title, original in read:
@@ -75,7 +79,6 @@ def run(
         "photographs": parts,
         "paper": None if crops is None else _paper(folder, crops, device),
     }
-    runs.write_json(folder / runs.ENVIRONMENT, runs.environment(device))
     _write_table(folder, record)
     runs.write_json(folder / runs.SCORES, record)  # last: where it is, all it names is
     return record
