@@ -106,14 +106,14 @@ class Metric(Term):
         who = self.facts.name
         for name, value, choices in (("reduction", reduction, Reduction), ("check", check, Check)):
             choice(who, name, value, get_args(choices))
-        self.range_stated = data_range is not None
-        self.data_range: Range = 1.0 if data_range is None else data_range
-        batches.check_range(self.data_range, who)
+        self._stated_range: Range | None = None
+        if data_range is not None:
+            self.data_range = data_range
         self.reduction = reduction
         self.check: Check = check
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not holds_floats(value):
+        if not holds_floats(value) or isinstance(getattr(type(self), name, None), property):
             self.__dict__.get("_numbers", {}).pop(name, None)
             super().__setattr__(name, value)
             return
@@ -127,6 +127,16 @@ class Metric(Term):
             value, key = numbers[name]
             return constant(key) if torch.compiler.is_compiling() else value
         return super().__getattr__(name)
+
+    @property
+    def data_range(self) -> Range:
+        """Of float inputs; 1 where none was said."""
+        return 1.0 if self._stated_range is None else self._stated_range
+
+    @data_range.setter
+    def data_range(self, value: Range) -> None:
+        batches.check_range(value, self.facts.name)
+        self._stated_range = value
 
     @property
     def label(self) -> str:
@@ -281,7 +291,7 @@ class Metric(Term):
         """What the door is to check, in the words of `batches.pair`."""
         return {
             "who": self.facts.name,
-            "data_range": self.data_range if self.range_stated else None,
+            "data_range": self._stated_range,
             "check": self.check,
             "channels": self.channels,
             "min_side": self.min_side,
