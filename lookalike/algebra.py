@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lookalike.batches import mask_for
 from lookalike.modes import compiled_apart, exporting, readable, transformed, without_own_code
 from lookalike.options import real
 from lookalike.ranges import mismatch
@@ -166,6 +167,7 @@ class Loss(Term):
         self.step = 0
         self._warned_blind = False
         self._seen_targets = False
+        self._seen_mask = False
         self._weigh({name: float(weight) for name, (weight, _) in terms.items()})
 
     @property
@@ -223,6 +225,9 @@ class Loss(Term):
         if not compiling:
             if not self._warned_blind:
                 self.warn_if_blind()
+            if mask is not None and not self._seen_mask:
+                mask_for(x, mask, "loss", "values")
+                self._seen_mask = isinstance(x, Tensor) and readable(x, mask)
             if not self._seen_targets:
                 self._look_at(y.y if isinstance(y, Prepared) else y, mask)
         weighted = []
@@ -303,7 +308,7 @@ class Loss(Term):
         if not y.is_floating_point():
             return
         values = y.detach()
-        if isinstance(mask, Tensor) and mask.ndim == y.ndim and readable(mask):
+        if mask is not None:
             values = values[(mask > 0).expand_as(values)]
         values = values[values.isfinite()]  # NaN and infinity say nothing of a range
         if values.numel() == 0:

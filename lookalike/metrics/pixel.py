@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import window as windows
+from lookalike.ops.masks import masked_mean
 from lookalike.options import real
 from lookalike.signature import number
 
@@ -51,7 +52,11 @@ def rmse(x: Tensor, y: Tensor) -> Tensor:
         >>> float(rmse(torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)))
         0.5
     """
-    mse = l2(x, y)
+    return _root(l2(x, y))
+
+
+def _root(mse: Tensor) -> Tensor:
+    """The root, whose gradient at 0, where it has none, is 0."""
     same = mse == 0
     return torch.where(same, 0.0, torch.where(same, 1.0, mse).sqrt())
 
@@ -67,7 +72,10 @@ def psnr(x: Tensor, y: Tensor, cap: float | None = 100.0) -> Tensor:
         >>> round(float(psnr(torch.full((1, 1, 2, 2), 0.9), torch.ones(1, 1, 2, 2))), 4)
         20.0
     """
-    mse = l2(x, y)
+    return _decibels(l2(x, y), cap)
+
+
+def _decibels(mse: Tensor, cap: float | None) -> Tensor:
     if cap is not None:
         floor = 10 ** (-cap / 10)
         # Not clamp, which would turn a NaN of the input into the best score.
@@ -99,11 +107,14 @@ class L1(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="l1", aliases=("mae",), title="Mean absolute error", paper=_NO_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True,
+        range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True, masks=True,
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return l1(x, y)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return masked_mean((x - y).abs(), mask)
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         return (x - y).abs()
@@ -119,11 +130,14 @@ class L2(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="l2", aliases=("mse",), title="Mean squared error", paper=_NO_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, volumes=True,
+        range=(0.0, math.inf), identical=0.0, volumes=True, masks=True,
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return l2(x, y)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return masked_mean((x - y).square(), mask)
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         return (x - y).square()
@@ -139,11 +153,14 @@ class RMSE(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="rmse", title="Root of the mean squared error", paper=_NO_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True,
+        range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True, masks=True,
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return rmse(x, y)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return _root(masked_mean((x - y).square(), mask))
 
 
 class PSNR(Metric):
@@ -163,7 +180,7 @@ class PSNR(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="psnr", title="Peak signal-to-noise ratio", paper=_NO_PAPER, better="higher",
-        range=(-math.inf, 100.0), identical=100.0, smooth=False, unit="dB", volumes=True,
+        range=(-math.inf, 100.0), identical=100.0, smooth=False, unit="dB", volumes=True, masks=True,
     )  # fmt: skip
 
     def __init__(self, *, cap_db: float | None = 100.0, **base: Any) -> None:
@@ -174,6 +191,11 @@ class PSNR(Metric):
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return psnr(x, y, self.cap_db)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        mse = masked_mean((x - y).square(), mask)
+        empty = (mask == 0).flatten(1).all(1)  # the root of nothing would be infinite without a cap
+        return _decibels(torch.where(empty, 1.0, mse), self.cap_db)
 
     def settings(self) -> dict[str, object]:
         return {"cap": "none" if self.cap_db is None else self.cap_db}
@@ -196,7 +218,7 @@ class Charbonnier(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="charbonnier", title="Charbonnier error (smooth L1)", better="lower", range=(1e-3, math.inf),
-        paper="Charbonnier et al. 1994, doi 10.1109/ICIP.1994.413553", identical=1e-3, volumes=True,
+        paper="Charbonnier et al. 1994, doi 10.1109/ICIP.1994.413553", identical=1e-3, volumes=True, masks=True,
     )  # fmt: skip
 
     def __init__(self, *, epsilon: float = 1e-3, **base: Any) -> None:
@@ -206,6 +228,9 @@ class Charbonnier(Metric):
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return charbonnier(x, y, self.epsilon)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return masked_mean(self.score_map(x, y), mask)
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         return ((x - y).square() + self.epsilon**2).sqrt()
@@ -234,7 +259,7 @@ class GaussianL1(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="gaussian_l1", title="Gaussian-filtered L1", paper="Zhao et al. 2017, doi 10.1109/TCI.2016.2644865",
-        better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=6, volumes=True,
+        better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=6, volumes=True, masks=True,
     )  # fmt: skip
 
     def __init__(self, *, sigma: float = 1.5, **base: Any) -> None:
@@ -254,9 +279,19 @@ class GaussianL1(Metric):
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)
 
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """A window counts by the share of it that is valid."""
+        shares = self.spread(mask)
+        errors = self.spread(mask * self.error(x, y))
+        return masked_mean(errors / torch.where(shares > 0, shares, 1.0), shares)
+
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
-        error = windows.extend(self.error(x, y), self.radius, self.radius, "reflect")
-        return windows.blur(error, windows.gaussian(2 * self.radius + 1, self.sigma))
+        return self.spread(self.error(x, y))
+
+    def spread(self, values: Tensor) -> Tensor:
+        """The Gaussian filter over a whole image."""
+        extended = windows.extend(values, self.radius, self.radius, "reflect")
+        return windows.blur(extended, windows.gaussian(2 * self.radius + 1, self.sigma))
 
     def error(self, x: Tensor, y: Tensor) -> Tensor:
         """The error of each pixel before the filter."""
@@ -276,7 +311,7 @@ class GaussianL2(GaussianL1):
 
     facts: ClassVar[Facts] = Facts(
         name="gaussian_l2", title="Gaussian-filtered L2", paper=_NO_PAPER,
-        better="lower", range=(0.0, math.inf), identical=0.0, min_side=6, volumes=True,
+        better="lower", range=(0.0, math.inf), identical=0.0, min_side=6, volumes=True, masks=True,
     )  # fmt: skip
 
     def error(self, x: Tensor, y: Tensor) -> Tensor:
