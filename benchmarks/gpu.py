@@ -25,11 +25,11 @@ from torch import Tensor
 
 from benchmarks.machine import add_keep, keep
 from lookalike.ops import ssim as op
+from lookalike.ops.ssim.setting import Mixture, Setting
 from lookalike.ops.window import gaussian
 
 ROOT = Path(__file__).parents[1]
-GAUSS = gaussian(11, 1.5)
-CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
+GAUSS = Setting(gaussian(11, 1.5))
 SHAPES = ((16, 3, 256, 256), (1, 3, 1080, 1920), (8, 3, 1080, 1920))
 PEERS = {"fused-ssim": "fused_ssim", "frame-analytics": "frame_analytics"}
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -43,11 +43,11 @@ def images(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> tuple[
 
 
 def ours(x: Tensor, y: Tensor) -> Tensor:
-    return op.means(x, y, GAUSS, **CONSTANTS)[..., 0].mean()
+    return op.means(x, y, GAUSS)[..., 0].mean()
 
 
 def our_l1_ssim(x: Tensor, y: Tensor) -> Tensor:
-    return 1 - op.l1_ssim(x, y, GAUSS, **CONSTANTS).mean()
+    return 1 - op.l1_ssim(x, y, Mixture(GAUSS)).mean()
 
 
 def peers() -> dict[str, Score]:
@@ -90,20 +90,20 @@ def milliseconds(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, 
 def gate() -> None:
     """Raise unless the kernel takes the call, and its values and gradients are those of the float64 reference."""
     x, y = images((2, 3, 157, 203))
-    explanation = op.means.explain(x, y, GAUSS, **CONSTANTS)
+    explanation = op.means.explain(x, y, GAUSS)
     if not explanation.endswith("gpu: runs"):
         raise SystemExit(f"the kernel does not run: {explanation}")
     for border in ("valid", "reflect", "symmetric", "zero"):
         a, b = x.clone().requires_grad_(), x.double().requires_grad_()
-        found = op.means(a, y, GAUSS, border=border, **CONSTANTS)
-        wanted = op.means.reference(b, y.double(), GAUSS, border=border, **CONSTANTS)
+        found = op.means(a, y, Setting(GAUSS.taps, border))
+        wanted = op.means.reference(b, y.double(), Setting(GAUSS.taps, border))
         [slope] = torch.autograd.grad(found[..., 0].mean(), a)
         [slope_wanted] = torch.autograd.grad(wanted[..., 0].mean(), b)
         error = float((found - wanted).abs().max())
         slope_error = float((slope - slope_wanted).abs().max() / slope_wanted.abs().max())
         if not (error <= 1e-6 and slope_error <= 1e-4):
             raise SystemExit(f"{border}: value off by {error:.1e}, gradient by {slope_error:.1e}: nothing is timed")
-    if not bool((op.means(x, x, GAUSS, **CONSTANTS) == 1).all()):
+    if not bool((op.means(x, x, GAUSS) == 1).all()):
         raise SystemExit("identical images do not score 1: nothing is timed")
 
 

@@ -30,13 +30,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import PINNED, ROOT, add_keep, keep, machine
+from lookalike.conventions import MS_WEIGHTS
 from lookalike.ops import ssim as op
 from lookalike.ops.ssim import multiscale
+from lookalike.ops.ssim.setting import Mixture, Scales, Setting
 from lookalike.ops.window import gaussian, uniform
 
 PEERS = ("frame-analytics", "pytorch-msssim", "piqa", "Fast-SSIM", "scikit-image")
-GAUSS = gaussian(11, 1.5)
-CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
+GAUSS = Setting(gaussian(11, 1.5))
 BATCH, GREY, RGB, UHD = (16, 3, 256, 256), (1, 1, 1080, 1920), (1, 3, 1080, 1920), (1, 3, 2160, 3840)
 QUIET = 0.1  # share of the processors that others may use in a round that counts
 Call = Callable[[], Any]
@@ -85,13 +86,13 @@ def interleaved(image: Tensor) -> Any:
     return [one.permute(1, 2, 0).contiguous().numpy() for one in image]
 
 
-def ours(x: Tensor, y: Tensor, taps: tuple[float, ...] = GAUSS, **options: Any) -> Tensor:
-    return op.means(x, y, taps, **CONSTANTS, **options)[..., 0].mean()
+def ours(x: Tensor, y: Tensor, setting: Setting = GAUSS) -> Tensor:
+    return op.means(x, y, setting)[..., 0].mean()
 
 
 def our_ms(x: Tensor, y: Tensor) -> Tensor:
-    means = op.pyramid(x, y, GAUSS, levels=5, **CONSTANTS)
-    return multiscale.product(means, means.new_tensor(multiscale.MS_WEIGHTS)).mean()
+    means = op.pyramid(x, y, Scales(GAUSS, 5))
+    return multiscale.product(means, means.new_tensor(MS_WEIGHTS)).mean()
 
 
 def forward_backward(score: Score, x: Tensor, y: Tensor) -> Call:
@@ -156,7 +157,7 @@ def l1_case(name: str, shape: Shape) -> Case:
     x, y = images(shape)
 
     def kept(x: Tensor, y: Tensor) -> Tensor:
-        return 1 - op.l1_ssim(x, y, GAUSS, **CONSTANTS).mean()
+        return 1 - op.l1_ssim(x, y, Mixture(GAUSS)).mean()
 
     calls = {"ours": forward_backward(kept, x, y), "SSIM alone": forward_backward(ours, x, y)}
     return Case(name, calls, {"SSIM alone": 1 / 1.1})
@@ -184,7 +185,11 @@ def uniform_case(name: str, shape: Shape, size: int, as_bytes: bool) -> Case:
         scores: list[Any] = [structural_similarity(a, b, **options) for a, b in zip(xs, ys, strict=True)]
         return statistics.fmean(scores)
 
-    calls = {"ours": lambda: ours(x, y, uniform(size), unbias=unbias), "Fast-SSIM": fast, "scikit-image": skimage}
+    calls = {
+        "ours": lambda: ours(x, y, Setting(uniform(size), unbias=unbias)),
+        "Fast-SSIM": fast,
+        "scikit-image": skimage,
+    }
     return Case(name, calls, {"Fast-SSIM": 1.0, "scikit-image": 20})
 
 
@@ -271,7 +276,7 @@ def overheads() -> dict[str, float]:
     x, y = images((1, 1, 32, 32))
     metric = lookalike.get("ssim", check="shapes")
     return {
-        "ops.ssim forward": microseconds(lambda: op.means(x, y, GAUSS, **CONSTANTS)),
+        "ops.ssim forward": microseconds(lambda: op.means(x, y, GAUSS)),
         "ops.ssim fb": microseconds(forward_backward(ours, x, y)),
         "get('ssim') forward": microseconds(lambda: metric(x, y)),
         "get('ssim') fb": microseconds(forward_backward(lambda x, y: metric(x, y).mean(), x, y)),
@@ -353,7 +358,7 @@ def import_ms() -> dict[str, float]:
 def gate() -> None:
     """Raise unless the kernels' tests pass and the op uses them."""
     x, y = images((1, 1, 32, 32))
-    explanation = op.means.explain(x, y, GAUSS, **CONSTANTS)
+    explanation = op.means.explain(x, y, GAUSS)
     if explanation != "cpu: runs":
         raise SystemExit(f"the compiled kernel does not run: {explanation}")
     test = ROOT / "tests" / "ops" / "test_ssim_cpu_kernel.py"

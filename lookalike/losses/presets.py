@@ -25,6 +25,7 @@ from lookalike import batches
 from lookalike.algebra import Loss, Prepared, Term
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
+from lookalike.ops.ssim.setting import Setting
 from lookalike.options import meant
 
 SIGNED = (-1.0, 1.0)
@@ -121,7 +122,7 @@ def centre(image: Tensor) -> Tensor:
 
 
 def _first_ssim(x: Tensor, y: Tensor) -> Tensor:
-    return 1 - op.means(x[:1], y[:1], windows.gaussian(11, 1.5), c1=0.01**2, c2=0.03**2)[..., 0].mean()
+    return 1 - op.means(x[:1], y[:1], Setting(windows.gaussian(11, 1.5)))[..., 0].mean()
 
 
 def _at_centre(error: Tensor) -> Tensor:

@@ -18,18 +18,18 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor
 
-from lookalike.conventions import MS_WEIGHTS
+from lookalike.conventions import MS_WEIGHTS, Negative
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, laplacian
 from lookalike.ops.pairs import halves
 from lookalike.ops.ssim import multiscale, reference
-from lookalike.ops.ssim.multiscale import Negative
+from lookalike.ops.ssim.setting import Setting
 from lookalike.ops.window import gaussian
+from lookalike.options import choice
 
 _TAPS = (1 / 16, 4 / 16, 6 / 16)
-_C1, _C2 = 0.01**2, 0.03**2
 _NOISE = 0.4 / 255**2  # variance of the noise of seeing, σₙ² of the paper
-_WINDOW = gaussian(11, 1.5)
+_SETTING = Setting(gaussian(11, 1.5))
 _NONE = 1e-15 / 255**2  # variance up to which a window is flat
 _POWERS = tuple(weight / sum(MS_WEIGHTS) for weight in MS_WEIGHTS)  # in MS-SSIM they sum to 1.0001
 
@@ -63,7 +63,7 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
     means = []
     for level, band in enumerate(bands):
         band_x, band_y = halves(band)
-        similarity, structure = reference.maps(band_x, band_y, _WINDOW, c1=_C1, c2=_C2)
+        similarity, structure = reference.maps(band_x, band_y, _SETTING)
         if level == len(bands) - 1:
             means.append(similarity.mean((1, 2, 3)))
             continue
@@ -173,8 +173,7 @@ class IWSSIM(Metric):
 
     def __init__(self, *, negative: Negative = "leak", **base: Any) -> None:
         super().__init__(**base)
-        if negative not in get_args(Negative):
-            raise ValueError(f"iw_ssim: negative must be one of {', '.join(get_args(Negative))}; got {negative!r}")
+        choice("iw_ssim", "negative", negative, get_args(Negative))
         self.negative: Negative = negative
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
+from lookalike.ops.ssim.setting import Scales as Pyramid
+from lookalike.ops.ssim.setting import Setting
 from lookalike.options import choice, meant, real, reals, whole
 from lookalike.signature import number
 
@@ -154,10 +156,6 @@ class _Local(Metric):
     def min_side(self) -> int:
         return max(self.convention.win_size, self.convention.min_side)
 
-    @property
-    def _constants(self) -> tuple[float, float]:
-        return self.convention.K[0] ** 2, self.convention.K[1] ** 2
-
     def _prepare(self, x: Tensor) -> Tensor:
         if self.convention.colour == "luma":
             x = colours.luma(x, self.convention.luma)
@@ -170,9 +168,11 @@ class _Local(Metric):
         weights = scores.new_tensor(self.channel_weights)
         return (scores * weights.view(-1, *[1] * (scores.ndim - 2))).sum(1)
 
-    def _unbias(self, x: Tensor) -> float:
-        pixels = self.convention.win_size ** (x.ndim - 2)
-        return pixels / (pixels - 1) if self.convention.covariance == "n-1" else 1.0
+    def _setting(self, x: Tensor, border: conventions.Border | None = None) -> Setting:
+        """The window and constants, on images of these dimensions."""
+        c, pixels = self.convention, self.convention.win_size ** (x.ndim - 2)
+        unbias = pixels / (pixels - 1) if c.covariance == "n-1" else 1.0
+        return Setting(self._taps, border or c.border, c.K[0] ** 2, c.K[1] ** 2, unbias)
 
     def _window_settings(self, kind: conventions.Window, border: conventions.Border) -> dict[str, object]:
         c = self.convention
@@ -246,14 +246,13 @@ class SSIM(_Local):
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         x, y = self._both(x, y)
-        c, (c1, c2) = self.convention, self._constants
+        c, setting = self.convention, self._setting(x)
         if self.exponents == (1.0, 1.0, 1.0) and not (c.clip_structure or c.epsilon):
-            options = {"border": c.border, "c1": c1, "c2": c2, "unbias": self._unbias(x)}
-            return op.maps(x, y, self._taps, **options)[0]
+            return op.maps(x, y, setting)[0]
         if self.exponents == (1.0, 1.0, 1.0):
-            local = self._moments(x, y)
-            structure = reference.contrast_structure_of(local, c2)
-            return self._luminance(local) * (structure.relu() if c.clip_structure else structure)
+            local = reference.moments(x, y, setting)
+            structure = reference.contrast_structure_of(local, setting.c2)
+            return self._luminance(local, setting) * (structure.relu() if c.clip_structure else structure)
         powers = [
             multiscale.signed_power(term, power)
             for term, power in zip(self._terms(x, y), self.exponents, strict=True)
@@ -273,13 +272,7 @@ class SSIM(_Local):
 
     def _means(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         x, y = self._both(x, y)
-        c1, c2 = self._constants
-        options: dict[str, Any] = {
-            "border": self.convention.border, "c1": c1, "c2": c2, "unbias": self._unbias(x),
-        }  # fmt: skip
-        if mask is not None:
-            options["mask"] = mask
-        return self._across_channels(op.means(x, y, self._taps, **options)[..., 0])
+        return self._across_channels(op.means(x, y, self._setting(x), mask)[..., 0])
 
     def _both(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = self._prepare(x), self._prepare(y)
@@ -290,24 +283,19 @@ class SSIM(_Local):
         border = _SHRINK_BORDER[rule]
         return windows.shrink(x, factor, border), windows.shrink(y, factor, border)
 
-    def _moments(self, x: Tensor, y: Tensor, covariance: bool = False) -> reference.Moments:
-        return reference.moments(
-            x, y, self._taps, border=self.convention.border, unbias=self._unbias(x), covariance=covariance
-        )
-
     def _terms(self, x: Tensor, y: Tensor) -> Terms:
-        local = self._moments(x, y, covariance=True)
-        contrast, structure = reference.contrast_and_structure_of(local, self._constants[1])
-        return Terms(self._luminance(local), contrast, structure)
+        setting = self._setting(x)
+        local = reference.moments(x, y, setting, covariance=True)
+        contrast, structure = reference.contrast_and_structure_of(local, setting.c2)
+        return Terms(self._luminance(local, setting), contrast, structure)
 
-    def _luminance(self, local: reference.Moments) -> Tensor:
+    def _luminance(self, local: reference.Moments, setting: Setting) -> Tensor:
         """Eq. 6; a convention's epsilon, which belongs to the denominator of the whole product, goes in here."""
-        c1, c2 = self._constants
-        luminance = reference.luminance_of(local, c1)
+        luminance = reference.luminance_of(local, setting.c1)
         if not self.convention.epsilon:
             return luminance
         means, variances = local.mean_p.square() + local.mean_m.square(), local.var_p + local.var_m
-        denominator = (means / 2 + c1) * (variances / 2 + c2)
+        denominator = (means / 2 + setting.c1) * (variances / 2 + setting.c2)
         return luminance * denominator / (denominator + self.convention.epsilon)
 
 
@@ -479,20 +467,17 @@ class MSSSIM(_Local):
 
     def _means_by_scale(self, x: Tensor, y: Tensor, count: int) -> Tensor:
         """``(n, c, count)``: mean contrast·structure of each scale but the last, whose mean SSIM it is."""
-        c, (c1, c2) = self.convention, self._constants
-        border = c.ms_border or c.border
+        c = self.convention
+        setting = self._setting(x, c.ms_border or c.border)
         if not c.clip_structure:
-            return op.pyramid(
-                x, y, self._taps, levels=count, border=border, last_border=c.ms_last_border, halving=self.halving,
-                c1=c1, c2=c2, unbias=self._unbias(x),
-            )  # fmt: skip
+            return op.pyramid(x, y, Pyramid(setting, count, c.ms_last_border, self.halving))
         columns = []
         for scale in range(count):
             if scale:
                 x, y = windows.halve(x, self.halving), windows.halve(y, self.halving)
-            local = reference.moments(x, y, self._taps, border=border, unbias=self._unbias(x))
-            part = reference.contrast_structure_of(local, c2).relu()
-            part = reference.luminance_of(local, c1) * part if scale == count - 1 else part
+            local = reference.moments(x, y, setting)
+            part = reference.contrast_structure_of(local, setting.c2).relu()
+            part = reference.luminance_of(local, setting.c1) * part if scale == count - 1 else part
             columns.append(part.flatten(2).mean(2))
         return torch.stack(columns, -1)
 
@@ -521,7 +506,7 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
 
 
 _DROPS_ODD = ("floor", "reflect")
-_SHRINK_BORDER: dict[str, windows.Border] = {"matlab": "symmetric", "piq": "valid", "blazediff": "reflect"}
+_SHRINK_BORDER: dict[str, conventions.Border] = {"matlab": "symmetric", "piq": "valid", "blazediff": "reflect"}
 _CHOICES: dict[str, tuple[str, ...]] = {
     "window": get_args(conventions.Window),
     "border": get_args(conventions.Border),

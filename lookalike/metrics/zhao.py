@@ -20,15 +20,16 @@ from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor
 
+from lookalike.conventions import MS_WEIGHTS
 from lookalike.metric import Facts, Metric
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
+from lookalike.ops.ssim.setting import Scales, Setting
 from lookalike.options import choice, real, reals
 from lookalike.signature import number
 
 MixBorder = Literal["reflect", "valid"]
-C1, C2 = 0.01**2, 0.03**2
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _PAPER = "Zhao et al. 2017, doi 10.1109/TCI.2016.2644865"
 
@@ -57,10 +58,11 @@ def mix_maps(
     for position, sigma in enumerate(sigmas):
         radius = _radius(sigma)
         trim = widest - radius if border == "valid" else 0
-        local = reference.moments(_trimmed(x, trim), _trimmed(y, trim), _taps(sigma), border=border)
-        part = reference.contrast_structure_of(local, C2)
+        setting = Setting(_taps(sigma), border)
+        local = reference.moments(_trimmed(x, trim), _trimmed(y, trim), setting)
+        part = reference.contrast_structure_of(local, setting.c2)
         if position == len(sigmas) - 1:
-            part = reference.luminance_of(local, C1) * part
+            part = reference.luminance_of(local, setting.c1) * part
         similarity = part if similarity is None else similarity * part
     assert similarity is not None  # the constructor refuses an empty list of sigmas
     error = windows.blur(windows.extend((x - y).abs(), widest, widest, border), _taps(sigmas[-1]))
@@ -190,9 +192,8 @@ class MSSSIML1(Metric):
         self.alpha = real(self.facts.name, "alpha", alpha, least=0, most=1)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        weights = multiscale.MS_WEIGHTS
-        means = op.pyramid(x, y, windows.gaussian(11, 1.5), levels=len(weights), c1=C1, c2=C2)
-        similarity = multiscale.product(means, x.new_tensor(weights)).mean(1)
+        means = op.pyramid(x, y, Scales(Setting(windows.gaussian(11, 1.5)), len(MS_WEIGHTS)))
+        similarity = multiscale.product(means, x.new_tensor(MS_WEIGHTS)).mean(1)
         return self.alpha * (1 - similarity) + (1 - self.alpha) * (x - y).abs().flatten(1).mean(1)
 
     def settings(self) -> dict[str, object]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded"]
+from lookalike.conventions import Luma
+
 BT601 = (0.299, 0.587, 0.114)
 BT601_SINGLE = (0.29899999499320984, 0.5870000123977661, 0.11400000005960464)
 MATLAB = (0.298936021293776, 0.587043074451121, 0.114020904255103)

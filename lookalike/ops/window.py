@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lookalike.conventions import Border, Halving
 from lookalike.modes import transformed
+from lookalike.options import choice
 
-Border = Literal["valid", "reflect", "symmetric", "zero"]
-Halving = Literal["symmetric", "zero", "replicate", "floor", "reflect", "colour"]
+BORDERS = get_args(Border)
 
 
 def gaussian(size: int, sigma: float) -> tuple[float, ...]:
@@ -54,8 +55,7 @@ def extend(x: Tensor, before: int, after: int, border: Border) -> Tensor:
         >>> extend(torch.arange(3.0).view(1, 1, 1, 3).expand(1, 1, 3, 3), 1, 1, "symmetric")[0, 0, 0].tolist()
         [0.0, 0.0, 1.0, 2.0, 2.0]
     """
-    if border not in get_args(Border):
-        raise ValueError(f"border must be one of {', '.join(get_args(Border))}; got {border!r}")
+    choice("extend", "border", border, BORDERS)
     if border == "valid" or before == after == 0:
         return x
     spatial = x.ndim - 2
@@ -76,6 +76,16 @@ def extend(x: Tensor, before: int, after: int, border: Border) -> Tensor:
             parts.append(x.narrow(dim, side - skip - after, after).flip(dim))
         x = torch.cat(parts, dim)
     return x
+
+
+def least_side(taps: int, border: Border) -> int:
+    """The smallest side of an image that a window can be moved over under a border rule.
+
+    Example:
+        >>> [least_side(11, border) for border in ("valid", "reflect", "symmetric", "zero")]
+        [11, 6, 5, 1]
+    """
+    return {"valid": taps, "reflect": taps // 2 + 1, "symmetric": max(1, taps // 2), "zero": 1}[border]
 
 
 def blur(x: Tensor, taps: tuple[float, ...]) -> Tensor:

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lookalike import batches, files, ranges, signature
+from lookalike import batches, conventions, files, ranges, signature
 from lookalike.metric import Metric
 from lookalike.ops import colour
 from lookalike.ranges import DataRange
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.pair import check_convention, made
 
-Luma = Literal["bt601", "rounded", "matlab", "matlab-unrounded", "ycbcr"]
+Luma = Literal[conventions.Luma, "ycbcr"]
 Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 _DEPTHS = (255.0, 65535.0)  # what a range of integers is; the other images are floats
 NOT_A_NUMBER = "the score is not a number (NaN)"

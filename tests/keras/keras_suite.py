@@ -157,10 +157,11 @@ def test_the_formulas_hold_on_the_torch_backend_too(name, options, channels, sid
 @pytest.mark.skipif(BACKEND != "torch", reason="the kernels are of the torch backend")
 def test_the_torch_backend_uses_the_kernels(monkeypatch):
     from lookalike.ops import ssim
+    from lookalike.ops.ssim.setting import Setting
 
     kernel = ssim.means.kernels[0]  # the CPU's; the other is for GPUs
     x, y = (torch.from_numpy(last(image)) for image in images(3, 64))
-    if kernel.refuses(x, y, (1.0,), c1=1e-4, c2=9e-4):
+    if kernel.refuses(x, y, Setting((1.0,))):
         pytest.skip("the kernels are not compiled here")
     runs = []
     counting = dataclasses.replace(

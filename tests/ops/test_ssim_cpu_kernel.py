@@ -18,16 +18,17 @@ from torch import Tensor
 
 from lookalike.ops import compiled
 from lookalike.ops._kernels import Op, use_kernels
-from lookalike.ops.ssim import call, cpu, l1, reference
-from lookalike.ops.window import gaussian, uniform
+from lookalike.ops.ssim import cpu, reference
+from lookalike.ops.ssim.autograd import packed
+from lookalike.ops.ssim.setting import Mixture, Scales, Setting
+from lookalike.ops.window import gaussian, least_side, uniform
 
 pytestmark = pytest.mark.skipif(compiled.cpu is None, reason=compiled.absence)
 
-CONSTANTS = {"c1": 0.01**2, "c2": 0.03**2}
-GAUSS = gaussian(11, 1.5)
+GAUSS = Setting(gaussian(11, 1.5))
 WINDOWS = {
-    "gauss11": GAUSS, "uniform7": uniform(7), "uniform11": uniform(11), "gauss7": gaussian(7, 1.5), "one": (1.0,),
-    "gauss33": gaussian(33, 5.0),
+    "gauss11": GAUSS.taps, "uniform7": uniform(7), "uniform11": uniform(11), "gauss7": gaussian(7, 1.5),
+    "one": (1.0,), "gauss33": gaussian(33, 5.0),
 }  # fmt: skip
 BORDERS = ("valid", "reflect", "symmetric", "zero")
 SHAPES = [(1, 1, 11, 11), (2, 3, 37, 53), (1, 2, 64, 64), (1, 1, 100, 17), (1, 1, 33, 130), (1, 1, 40, 1100)]
@@ -35,18 +36,17 @@ SHAPES = [(1, 1, 11, 11), (2, 3, 37, 53), (1, 2, 64, 64), (1, 1, 100, 17), (1, 1
 means = Op(reference.means, cpu.means_kernel)
 maps = Op(reference.maps, cpu.maps_kernel)
 pyramid = Op(reference.pyramid, cpu.pyramid_kernel)
-l1_ssim = Op(l1.l1_ssim, cpu.l1_ssim_kernel)
+l1_ssim = Op(reference.l1_ssim, cpu.l1_ssim_kernel)
+TWO_SCALES = Scales(GAUSS, 2)
 
 
 def wide(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x.double().requires_grad_(), y.double().requires_grad_()
 
 
-def with_gradients(
-    op: Any, x: Tensor, y: Tensor, upstream: Tensor, **options: Any
-) -> tuple[Tensor, Tensor, Tensor]:
+def with_gradients(op: Any, x: Tensor, y: Tensor, upstream: Tensor, setting: Any) -> tuple[Tensor, Tensor, Tensor]:
     x, y = x.requires_grad_(), y.requires_grad_()
-    values = op(x, y, **options)
+    values = op(x, y, setting)
     gx, gy = torch.autograd.grad((values * upstream.to(values.dtype)).sum(), (x, y))
     return values.detach(), gx, gy
 
@@ -57,8 +57,8 @@ def relative(found: Tensor, wanted: Tensor) -> float:
     return error if error == error else float("inf")
 
 
-def fits(shape: tuple[int, ...], taps: tuple[float, ...], border: str) -> bool:
-    return min(shape[2:]) >= call.least_side(len(taps), border)
+def fits(shape: tuple[int, ...], taps: tuple[float, ...], border: Any) -> bool:
+    return min(shape[2:]) >= least_side(len(taps), border)
 
 
 CASES = [
@@ -71,13 +71,13 @@ CASES = [
 @pytest.mark.usefixtures("nan_in_fresh_memory")
 @pytest.mark.parametrize(("window", "border", "shape"), CASES)
 def test_means(window: str, border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
-    options = {"taps": WINDOWS[window], "border": border, "unbias": 1.01, **CONSTANTS}
+    setting = Setting(WINDOWS[window], border, unbias=1.01)
     x, y = images(*shape)
-    assert not cpu.means_kernel.refuses(x, y, **options)
+    assert not cpu.means_kernel.refuses(x, y, setting)
     upstream = torch.randn(*shape[:2], 2)
-    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, **options)
-    assert (means(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
-    values, gx, gy = with_gradients(means, x, y, upstream, **options)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, setting)
+    assert (means(x, y, setting) - wanted).abs().max() <= cpu.TOLERANCE
+    values, gx, gy = with_gradients(means, x, y, upstream, setting)
     assert (values - wanted).abs().max() <= cpu.TOLERANCE
     assert relative(gx, gx_wanted) <= 1e-4
     assert relative(gy, gy_wanted) <= 1e-4
@@ -86,11 +86,11 @@ def test_means(window: str, border: Any, shape: tuple[int, ...], instruction_set
 @pytest.mark.usefixtures("nan_in_fresh_memory")
 @pytest.mark.parametrize(("window", "border", "shape"), CASES)
 def test_maps(window: str, border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
-    options = {"taps": WINDOWS[window], "border": border, "unbias": 1.01, **CONSTANTS}
+    setting = Setting(WINDOWS[window], border, unbias=1.01)
     x, y = images(*shape)
-    upstream = torch.randn(reference.maps(x, y, **options).shape)
-    wanted, gx_wanted, gy_wanted = with_gradients(reference.maps, *wide(x, y), upstream, **options)
-    values, gx, gy = with_gradients(maps, x, y, upstream, **options)
+    upstream = torch.randn(reference.maps(x, y, setting).shape)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.maps, *wide(x, y), upstream, setting)
+    values, gx, gy = with_gradients(maps, x, y, upstream, setting)
     assert (values - wanted).abs().max() <= cpu.maps_kernel.tolerance
     assert relative(gx, gx_wanted) <= 1e-4
     assert relative(gy, gy_wanted) <= 1e-4
@@ -100,13 +100,13 @@ def test_maps(window: str, border: Any, shape: tuple[int, ...], instruction_set:
 @pytest.mark.parametrize("shape", [(2, 3, 48, 80), (1, 2, 53, 44), (1, 1, 45, 61), (1, 1, 44, 45)])
 @pytest.mark.parametrize("last_border", [None, "reflect"])
 def test_pyramid(halving: Any, shape: tuple[int, ...], last_border: Any, instruction_set: str) -> None:
-    options = {"taps": GAUSS, "levels": 3, "halving": halving, "last_border": last_border, **CONSTANTS}
+    setting = Scales(GAUSS, 3, last_border, halving)
     x, y = images(*shape)
-    assert not cpu.pyramid_kernel.refuses(x, y, **options)
+    assert not cpu.pyramid_kernel.refuses(x, y, setting)
     upstream = torch.randn(*shape[:2], 3)
-    wanted, gx_wanted, gy_wanted = with_gradients(reference.pyramid, *wide(x, y), upstream, **options)
-    assert (pyramid(x, y, **options) - wanted).abs().max() <= 2e-6
-    values, gx, gy = with_gradients(pyramid, x, y, upstream, **options)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.pyramid, *wide(x, y), upstream, setting)
+    assert (pyramid(x, y, setting) - wanted).abs().max() <= 2e-6
+    values, gx, gy = with_gradients(pyramid, x, y, upstream, setting)
     assert (values - wanted).abs().max() <= 2e-6
     assert relative(gx, gx_wanted) <= 1e-4
     assert relative(gy, gy_wanted) <= 1e-4
@@ -116,31 +116,32 @@ def test_pyramid(halving: Any, shape: tuple[int, ...], last_border: Any, instruc
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_l1_ssim(border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
-    options = {"taps": GAUSS, "border": border, "share": 0.3, **CONSTANTS}
+    setting = Mixture(Setting(GAUSS.taps, border), 0.3)
     x, y = images(*shape)
     y[..., 3:9] = x[..., 3:9]  # where they are equal, L1 has the gradient 0
     upstream = torch.randn(shape[:2])
-    wanted, gx_wanted, gy_wanted = with_gradients(l1.l1_ssim, *wide(x, y), upstream, **options)
-    assert (l1_ssim(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
-    values, gx, gy = with_gradients(l1_ssim, x, y, upstream, **options)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.l1_ssim, *wide(x, y), upstream, setting)
+    assert (l1_ssim(x, y, setting) - wanted).abs().max() <= cpu.TOLERANCE
+    values, gx, gy = with_gradients(l1_ssim, x, y, upstream, setting)
     assert (values - wanted).abs().max() <= cpu.TOLERANCE
     assert relative(gx, gx_wanted) <= 1e-4
     assert relative(gy, gy_wanted) <= 1e-4
     x, y = ((image.detach() * 255).byte() for image in (x, y))
-    wanted = l1.l1_ssim(x.double() / 255, y.double() / 255, **options)
-    assert (l1_ssim(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
+    wanted = reference.l1_ssim(x.double() / 255, y.double() / 255, setting)
+    assert (l1_ssim(x, y, setting) - wanted).abs().max() <= cpu.TOLERANCE
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("border", BORDERS)
 def test_bytes(window: str, border: Any, instruction_set: str) -> None:
-    options = {"taps": WINDOWS[window], "border": border, "unbias": 49 / 48, **CONSTANTS}
+    setting = Setting(WINDOWS[window], border, unbias=49 / 48)
+    scales = Scales(setting, 2)
     x, y = ((image * 255).byte() for image in images(2, 3, 53, 70))
-    wanted = reference.means(x.double() / 255, y.double() / 255, **options)
-    assert (means(x, y, **options) - wanted).abs().max() <= cpu.TOLERANCE
-    if not cpu.pyramid_kernel.refuses(x, y, levels=2, **options):
-        wanted = reference.pyramid(x.double() / 255, y.double() / 255, levels=2, **options)
-        assert (pyramid(x, y, levels=2, **options) - wanted).abs().max() <= cpu.TOLERANCE
+    wanted = reference.means(x.double() / 255, y.double() / 255, setting)
+    assert (means(x, y, setting) - wanted).abs().max() <= cpu.TOLERANCE
+    if not cpu.pyramid_kernel.refuses(x, y, scales):
+        wanted = reference.pyramid(x.double() / 255, y.double() / 255, scales)
+        assert (pyramid(x, y, scales) - wanted).abs().max() <= cpu.TOLERANCE
 
 
 def stress() -> dict[str, tuple[Tensor, Tensor]]:
@@ -174,14 +175,13 @@ def stress() -> dict[str, tuple[Tensor, Tensor]]:
 def test_stress(case: str, instruction_set: str) -> None:
     x, y = stress()[case]
     upstream = torch.tensor([1.0, 0.0])
-    options = {"taps": GAUSS, **CONSTANTS}
-    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, **options)
-    values, gx, gy = with_gradients(means, x, y, upstream, **options)
+    wanted, gx_wanted, gy_wanted = with_gradients(reference.means, *wide(x, y), upstream, GAUSS)
+    values, gx, gy = with_gradients(means, x, y, upstream, GAUSS)
     assert (values[..., 0] - wanted[..., 0]).abs().max() <= 1e-6
-    assert (means(x, y, **options)[..., 0] - wanted[..., 0]).abs().max() <= 1e-6
+    assert (means(x, y, GAUSS)[..., 0] - wanted[..., 0]).abs().max() <= 1e-6
     if case == "identical":
         assert (values == 1).all()
-        assert (means(x, y, **options) == 1).all()
+        assert (means(x, y, GAUSS) == 1).all()
         assert max(gx.abs().max(), gy.abs().max()) <= 1e-9
     else:
         assert relative(gx, gx_wanted) <= 1e-4
@@ -201,20 +201,19 @@ def test_stress(case: str, instruction_set: str) -> None:
 )
 def test_layouts(layout: tuple[str, Any], instruction_set: str) -> None:
     x, y = images(2, 3, 37, 53)
-    options = {"taps": GAUSS, **CONSTANTS}
     upstream = torch.randn(2, 3, 2)
     x, y = layout[1](x), layout[1](y)
-    wanted = with_gradients(means, x.contiguous(), y.contiguous(), upstream, **options)
-    found = with_gradients(means, x.detach(), y.detach(), upstream, **options)
+    wanted = with_gradients(means, x.contiguous(), y.contiguous(), upstream, GAUSS)
+    found = with_gradients(means, x.detach(), y.detach(), upstream, GAUSS)
     for a, b in zip(found, wanted, strict=True):
         assert torch.equal(a, b)
 
 
 def test_empty_batch() -> None:
     x, y = (image.requires_grad_() for image in images(0, 3, 32, 32))
-    cases = (means, (0, 3, 2), {}), (maps, (2, 0, 3, 22, 22), {}), (pyramid, (0, 3, 2), {"levels": 2})
-    for op, shape, more in cases:
-        values = op(x, y, GAUSS, **CONSTANTS, **more)
+    cases = (means, (0, 3, 2), GAUSS), (maps, (2, 0, 3, 22, 22), GAUSS), (pyramid, (0, 3, 2), TWO_SCALES)
+    for op, shape, setting in cases:
+        values = op(x, y, setting)
         assert values.shape == shape
         values.sum().backward()
     assert x.grad is not None
@@ -223,15 +222,15 @@ def test_empty_batch() -> None:
 
 def test_one_gradient_only() -> None:
     x, y = images(2, 3, 37, 53)
-    for op, more in ((means, {}), (pyramid, {"levels": 2})):
+    for op, setting in ((means, GAUSS), (pyramid, TWO_SCALES)):
         upstream = torch.randn(2, 3, 2)
-        _, gx, gy = with_gradients(op, x.clone(), y.clone(), upstream, taps=GAUSS, **CONSTANTS, **more)
+        _, gx, gy = with_gradients(op, x.clone(), y.clone(), upstream, setting)
         alone = x.clone().requires_grad_()
-        (op(alone, y, GAUSS, **CONSTANTS, **more) * upstream).sum().backward()
+        (op(alone, y, setting) * upstream).sum().backward()
         assert alone.grad is not None
         assert relative(alone.grad, gx.double()) <= 1e-6
         alone = y.clone().requires_grad_()
-        (op(x, alone, GAUSS, **CONSTANTS, **more) * upstream).sum().backward()
+        (op(x, alone, setting) * upstream).sum().backward()
         assert alone.grad is not None
         assert relative(alone.grad, gy.double()) <= 1e-6
 
@@ -239,15 +238,15 @@ def test_one_gradient_only() -> None:
 def test_one_tensor_twice() -> None:
     x = images(1, 1, 32, 32)[0].requires_grad_()
     for create_graph in (False, True):
-        [gradient] = torch.autograd.grad(means(x, x, GAUSS, **CONSTANTS).sum(), x, create_graph=create_graph)
+        [gradient] = torch.autograd.grad(means(x, x, GAUSS).sum(), x, create_graph=create_graph)
         assert gradient.abs().max() <= 1e-6
 
 
 def test_backward_twice() -> None:
     x, y = images(2, 1, 40, 40)
     x.requires_grad_()
-    for op, more in ((means, {}), (pyramid, {"levels": 2}), (l1_ssim, {})):
-        value = op(x, y, GAUSS, **CONSTANTS, **more)[0, 0].sum()
+    for op, setting in ((means, GAUSS), (pyramid, TWO_SCALES), (l1_ssim, Mixture(GAUSS))):
+        value = op(x, y, setting)[0, 0].sum()
         [first] = torch.autograd.grad(value, x, retain_graph=True)
         [second] = torch.autograd.grad(value, x)
         assert relative(second, first.double()) <= 1e-6
@@ -258,10 +257,9 @@ def test_common_losses(scale: float) -> None:
     """Of −mean the gradient was made in the forward pass; every other loss only scales it."""
     x, y = images(2, 1, 40, 40)
     x.requires_grad_()
-    options = {"taps": GAUSS, **CONSTANTS}
-    [found] = torch.autograd.grad((scale * means(x, y, **options)[..., 0]).sum(), x)
+    [found] = torch.autograd.grad((scale * means(x, y, GAUSS)[..., 0]).sum(), x)
     [a, b] = wide(x, y)
-    [wanted] = torch.autograd.grad((scale * reference.means(a, b, **options)[..., 0]).sum(), a)
+    [wanted] = torch.autograd.grad((scale * reference.means(a, b, GAUSS)[..., 0]).sum(), a)
     assert relative(found, wanted) <= (1e-5 if scale else 0)
 
 
@@ -269,23 +267,23 @@ def test_nan_in_nan_out(instruction_set: str) -> None:
     x, y = images(2, 1, 40, 64)
     x[0, 0, 17, 30] = float("nan")
     x.requires_grad_()
-    values = means(x, y, GAUSS, **CONSTANTS)
+    values = means(x, y, GAUSS)
     assert values[0].isnan().all()
     assert values[1].isfinite().all()
     values.sum().backward()
     assert x.grad is not None
     assert x.grad[0, 0, 17, 30].isnan()
     assert x.grad[1].isfinite().all()
-    ssim = maps(x.detach(), y, GAUSS, **CONSTANTS)[0, 0, 0]
+    ssim = maps(x.detach(), y, GAUSS)[0, 0, 0]
     assert ssim[7:18, 20:31].isnan().all()
     assert ssim[:7].isfinite().all()
     assert ssim[:, 31:].isfinite().all()
 
 
 def everything(x: Tensor, y: Tensor) -> list[Tensor]:
-    results = [means(x, y, GAUSS, **CONSTANTS)]
-    for op, more in ((means, {}), (means, {"border": "reflect"}), (pyramid, {"levels": 2})):
-        results.extend(with_gradients(op, x.clone(), y.clone(), torch.ones(()), taps=GAUSS, **CONSTANTS, **more))
+    results = [means(x, y, GAUSS)]
+    for op, setting in ((means, GAUSS), (means, Setting(GAUSS.taps, "reflect")), (pyramid, TWO_SCALES)):
+        results.extend(with_gradients(op, x.clone(), y.clone(), torch.ones(()), setting))
     return results
 
 
@@ -301,22 +299,24 @@ def test_same_bits_on_any_number_of_threads(threads: int, instruction_set: str) 
 
 def test_a_batch_equals_its_images(instruction_set: str) -> None:
     x, y = images(3, 2, 61, 75)
-    whole = means(x, y, GAUSS, **CONSTANTS)
-    single = torch.cat([means(x[i : i + 1], y[i : i + 1], GAUSS, **CONSTANTS) for i in range(3)])
+    whole = means(x, y, GAUSS)
+    single = torch.cat([means(x[i : i + 1], y[i : i + 1], GAUSS) for i in range(3)])
     assert torch.equal(whole, single)
-    assert torch.equal(whole, means(y, x, GAUSS, **CONSTANTS))
+    assert torch.equal(whole, means(y, x, GAUSS))
 
 
 def test_second_derivatives_go_through_the_reference() -> None:
     x, y = images(1, 1, 16, 18)
-    options = {"taps": gaussian(5, 1.5), **CONSTANTS}
-    for op, meaning, more in (
-        (means, reference.means, {}), (maps, reference.maps, {}), (pyramid, reference.pyramid, {"levels": 2}),
-        (l1_ssim, l1.l1_ssim, {}),
-    ):  # fmt: skip
+    narrow = Setting(gaussian(5, 1.5))
+    for op, meaning, setting in (
+        (means, reference.means, narrow),
+        (maps, reference.maps, narrow),
+        (pyramid, reference.pyramid, Scales(narrow, 2)),
+        (l1_ssim, reference.l1_ssim, Mixture(narrow)),
+    ):
 
-        def penalty(op: Any, x: Tensor, y: Tensor, *, more: dict[str, Any] = more) -> Tensor:
-            value = op(x, y, **options, **more)
+        def penalty(op: Any, x: Tensor, y: Tensor, *, setting: Any = setting) -> Tensor:
+            value = op(x, y, setting)
             [gradient] = torch.autograd.grad(value.square().sum(), x, create_graph=True)
             return torch.autograd.grad(gradient.square().sum(), x)[0]
 
@@ -327,15 +327,15 @@ def test_second_derivatives_go_through_the_reference() -> None:
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_compiles_whole(dynamic: bool) -> None:
     x, y = images(1, 2, 48, 52)
-    for op, more in (
-        (means, {}),
-        (maps, {"border": "reflect"}),
-        (pyramid, {"levels": 2, "halving": "zero"}),
-        (l1_ssim, {}),
+    for op, setting in (
+        (means, GAUSS),
+        (maps, Setting(GAUSS.taps, "reflect")),
+        (pyramid, Scales(GAUSS, 2, halving="zero")),
+        (l1_ssim, Mixture(GAUSS)),
     ):
 
-        def loss(x: Tensor, y: Tensor, op: Any = op, more: dict[str, Any] = more) -> Tensor:
-            return 1 - op(x, y, GAUSS, **CONSTANTS, **more).mean()
+        def loss(x: Tensor, y: Tensor, op: Any = op, setting: Any = setting) -> Tensor:
+            return 1 - op(x, y, setting).mean()
 
         torch.compiler.reset()
         compiled = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=dynamic)
@@ -350,33 +350,33 @@ def test_compiles_whole(dynamic: bool) -> None:
 
 def test_operators_pass_torchs_own_check() -> None:
     x, y = (image.requires_grad_() for image in images(1, 2, 24, 26))
-    numbers = (*GAUSS, 1e-4, 9e-4, 1.0)
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(cpu._means_operator, (x, y, numbers, "valid"), test_utils=checks)
-    torch.library.opcheck(cpu._maps_operator, (x, y, numbers, "zero"), test_utils=checks)
-    torch.library.opcheck(cpu._mixture_operator, (x, y, (*numbers, 0.2), "valid"), test_utils=checks)
-    scales = (*numbers, 2.0), "valid valid zero"
-    torch.library.opcheck(cpu._pyramid_operator, (x, y, *scales), test_utils=checks)
+    for kernel, setting in (
+        (cpu.means_kernel, GAUSS),
+        (cpu.maps_kernel, Setting(GAUSS.taps, "zero")),
+        (cpu.l1_ssim_kernel, Mixture(GAUSS)),
+        (cpu.pyramid_kernel, Scales(GAUSS, 2, halving="zero")),
+    ):
+        torch.library.opcheck(getattr(kernel.run, "operator"), (x, y, *packed(setting)), test_utils=checks)  # noqa: B009
 
 
 def test_what_is_declined_runs_on_the_reference() -> None:
     x, y = images(1, 1, 32, 32)
-    lopsided = (0.5, 0.3, 0.2)
-    cases: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
-        ("float64", (x.double(), y.double(), GAUSS), {}),
-        ("taps", (x, y, lopsided), {}),
-        ("taps", (x, y, uniform(35)), {"border": "zero"}),
-        ("mask", (x, y, GAUSS), {"mask": torch.ones(1, 1, 32, 32)}),
-        ("shapes", (x[None], y[None], GAUSS), {}),
+    lopsided = Setting((0.5, 0.3, 0.2))
+    cases: list[tuple[str, tuple[Any, ...]]] = [
+        ("float64", (x.double(), y.double(), GAUSS)),
+        ("taps", (x, y, lopsided)),
+        ("taps", (x, y, Setting(uniform(35), "zero"))),
+        ("mask", (x, y, GAUSS, torch.ones(1, 1, 32, 32))),
+        ("shapes", (x[None], y[None], GAUSS)),
     ]
-    for word, tensors, more in cases:
-        reasons = cpu.means_kernel.refuses(*tensors, **CONSTANTS, **more)
-        assert any(word in reason for reason in reasons)
-    assert not cpu.means_kernel.refuses(x, y, GAUSS, **CONSTANTS)
+    for word, arguments in cases:
+        assert any(word in reason for reason in cpu.means_kernel.refuses(*arguments))
+    assert not cpu.means_kernel.refuses(x, y, GAUSS)
     with use_kernels():
-        wanted = means(x, y, lopsided, **CONSTANTS)
-    assert torch.equal(means(x, y, lopsided, **CONSTANTS), wanted)
-    assert "smaller" in means.explain(x, y, uniform(33), **CONSTANTS)
+        wanted = means(x, y, lopsided)
+    assert torch.equal(means(x, y, lopsided), wanted)
+    assert "smaller" in means.explain(x, y, Setting(uniform(33)))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
@@ -384,10 +384,10 @@ def test_function_transforms_run_on_the_reference() -> None:
     x, y = images(2, 1, 20, 20)
 
     def score(x: Tensor, y: Tensor) -> Tensor:
-        return means(x[None], y[None], GAUSS, **CONSTANTS)[..., 0].sum()
+        return means(x[None], y[None], GAUSS)[..., 0].sum()
 
     gradient = torch.func.grad(score)(x[0], y[0])
-    _, wanted, _ = with_gradients(means, x, y, torch.tensor([1.0, 0.0]), taps=GAUSS, **CONSTANTS)
+    _, wanted, _ = with_gradients(means, x, y, torch.tensor([1.0, 0.0]), GAUSS)
     assert relative(gradient, wanted[0].double()) <= 1e-4
     score_and_slope = torch.func.jvp(lambda x: score(x, y[0].detach()), (x[0].detach(),), (torch.ones(1, 20, 20),))
     assert abs(float(score_and_slope[1]) - float(wanted[0].sum())) <= 1e-4
@@ -410,7 +410,7 @@ def test_releases_the_interpreter() -> None:
 
     def work() -> None:
         for _ in range(5):
-            means(x, y, GAUSS, **CONSTANTS)
+            means(x, y, GAUSS)
         done.set()
 
     worker = threading.Thread(target=work)
@@ -430,7 +430,7 @@ class _Scores(torch.utils.data.Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         torch.set_num_threads(2)  # as a careless worker would
-        return means(*self.pairs[index], GAUSS, **CONSTANTS)
+        return means(*self.pairs[index], GAUSS)
 
 
 def test_in_forked_workers() -> None:

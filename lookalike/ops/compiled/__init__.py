@@ -7,21 +7,24 @@ It holds each kernel once per instruction set and takes the fastest that this ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from lookalike.modes import materialised, recorded, transformed, wrapped
 
-try:
-    import lookalike.ops.compiled._cpu as _cpu  # pyright: ignore[reportMissingImports]
-except ImportError as error:
-    cpu: Any = None
-    absence = f"not compiled here ({error})"
+if TYPE_CHECKING:
+    from lookalike.ops.compiled import _cpu as cpu
+
+    absence: str
 else:
-    cpu = _cpu
-    absence = ""
+    try:
+        from lookalike.ops.compiled import _cpu as cpu
+    except ImportError as error:
+        cpu, absence = None, f"not compiled here ({error})"
+    else:
+        absence = ""
 
 PLAIN = (Tensor, torch.nn.Parameter)
 MOST_TAPS = 33
@@ -75,9 +78,20 @@ def rows_of(x: Tensor) -> Tensor:
     return x if x.stride(3) == 1 else x.contiguous()
 
 
-def images_of(x: Tensor, y: Tensor) -> tuple[Any, Any, Tensor, Tensor]:
+def shape_of(x: Tensor) -> tuple[int, int, int, int]:
+    """The shape of a batch ``(n, c, h, w)``."""
+    n, c, height, width = x.shape
+    return n, c, height, width
+
+
+def strides_of(x: Tensor) -> tuple[int, int, int]:
+    """From image to image, channel to channel and row to row of a batch, in elements."""
+    return x.stride(0), x.stride(1), x.stride(2)
+
+
+def images_of(x: Tensor, y: Tensor) -> tuple[cpu.Images, float, Tensor, Tensor]:
     """The batches as the module wants them, the largest pixel value, and the tensors that hold their memory."""
     x, y = (rows_of(image) for image in (x, y))
     whole = x.dtype == torch.uint8
-    images = cpu.Images(tuple(x.shape), x.data_ptr(), x.stride()[:3], y.data_ptr(), y.stride()[:3], whole)
+    images = cpu.Images(shape_of(x), x.data_ptr(), strides_of(x), y.data_ptr(), strides_of(y), whole)
     return images, 255.0 if whole else 1.0, x, y

@@ -31,7 +31,7 @@ def _run(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
     rows = [compiled.rows_of(part) for part in parts]
     found = [torch.empty(part.shape, dtype=torch.float32) for part in parts]
     batches = [
-        (tuple(part.shape), part.data_ptr(), part.stride()[:3], to.data_ptr())
+        (compiled.shape_of(part), part.data_ptr(), compiled.strides_of(part), to.data_ptr())
         for part, to in zip(rows, found, strict=True)
     ]
     compiled.cpu.smooth(batches, taps, torch.get_num_threads())

@@ -20,6 +20,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from lookalike.ops.ssim.setting import Setting
+
 ZERO, VALID, REFLECT, SYMMETRIC = range(4)
 BORDERS = {"zero": ZERO, "valid": VALID, "reflect": REFLECT, "symmetric": SYMMETRIC}
 _SLOPES, _PLANES, _MAPS = range(3)  # where upstream derivatives come from: a number, two numbers a plane, maps
@@ -171,7 +173,7 @@ def launch(
     x: Tensor,
     y: Tensor,
     weights: Tensor,
-    setting: Any,
+    setting: Setting,
     *,
     totals_wanted: bool = True,
     maps: Tensor | None = None,
@@ -186,7 +188,7 @@ def launch(
     Args:
         x, y: ``(n, c, h, w)``, any strides.
         weights: the taps, float32, on the same device.
-        setting: `cpu.Setting`.
+        setting: the window, its border and the constants.
         totals_wanted: whether to return sums; without, ``upstream`` is needed.
         maps: ``(2, n, c, h', w')``, written.
         gradients: ``(n, c, h, w)`` float32 to x and, if wanted, to y; written.

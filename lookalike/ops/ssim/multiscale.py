@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import reduce
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Negative = Literal["leak", "relu", "real"]
-MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+from lookalike.conventions import Negative
+
 _KNEE = 1e-3  # below it the chord of a power through 0 stands in for it: its slope is finite
 
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lookalike.ops.window import Border, Halving, blur, extend, halve
+from lookalike.ops.ssim.setting import Mixture, Scales, Setting
+from lookalike.ops.window import blur, extend, halve
 
 
 class Moments(NamedTuple):
@@ -32,26 +33,18 @@ class Moments(NamedTuple):
 
 
 def moments(
-    x: Tensor,
-    y: Tensor,
-    taps: tuple[float, ...],
-    *,
-    border: Border = "valid",
-    unbias: float = 1.0,
-    mask: Tensor | None = None,
-    covariance: bool = False,
+    x: Tensor, y: Tensor, setting: Setting, *, mask: Tensor | None = None, covariance: bool = False
 ) -> Moments:
     """Local means and variances of the sum and the difference of two batches.
 
     Args:
         x, y: ``(n, c, *spatial)`` in the unit range.
-        taps: the separable window along each axis, summing to 1.
-        border: how the images are extended; ``"valid"`` keeps only windows that fit.
-        unbias: factor of variances, N/(N-1) for the sample covariance of N equal taps.
+        setting: of which the window, its border and ``unbias`` matter.
         mask: validity ``(n, c, *spatial)`` in [0, 1]; windows are renormalised to their valid pixels
             (normalised convolution), and a position weighs as much as its centre pixel is valid.
         covariance: whether the covariance of p and m is wanted too (a fifth blur).
     """
+    taps, border, unbias = setting.taps, setting.border, setting.unbias
     radius = (len(taps) - 1) // 2
     # What a border adds is valid where the pixel it comes from is, and zeros that a rule adds are.
     weight = None if mask is None else 1 - extend(1 - mask, radius, radius, border)
@@ -95,53 +88,34 @@ def _centred_masked(image: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(weight > 0, image - shift, 0.0), shift
 
 
-def maps(
-    x: Tensor,
-    y: Tensor,
-    taps: tuple[float, ...],
-    *,
-    border: Border = "valid",
-    c1: float,
-    c2: float,
-    unbias: float = 1.0,
-) -> Tensor:
+def maps(x: Tensor, y: Tensor, setting: Setting) -> Tensor:
     """The maps of SSIM and of its contrast-structure part.
 
     Args:
-        x, y, taps, border, unbias: as in `moments`.
-        c1, c2: the constants (K1 L)² and (K2 L)² for the unit range.
+        x, y: ``(n, c, *spatial)`` in the unit range.
+        setting: the window and the constants.
 
     Returns:
         ``(2, n, c, *spatial')``: SSIM and contrast·structure.
     """
-    local = moments(x, y, taps, border=border, unbias=unbias)
-    contrast_structure = contrast_structure_of(local, c2)
-    return torch.stack([luminance_of(local, c1) * contrast_structure, contrast_structure])
+    local = moments(x, y, setting)
+    contrast_structure = contrast_structure_of(local, setting.c2)
+    return torch.stack([luminance_of(local, setting.c1) * contrast_structure, contrast_structure])
 
 
-def means(
-    x: Tensor,
-    y: Tensor,
-    taps: tuple[float, ...],
-    *,
-    border: Border = "valid",
-    c1: float,
-    c2: float,
-    unbias: float = 1.0,
-    mask: Tensor | None = None,
-) -> Tensor:
+def means(x: Tensor, y: Tensor, setting: Setting, mask: Tensor | None = None) -> Tensor:
     """Per plane the mean of SSIM and the mean of contrast·structure.
 
     Args:
-        x, y, taps, border, unbias, mask: as in `moments`.
-        c1, c2: the constants (K1 L)² and (K2 L)² for the unit range.
+        x, y, setting: as in `maps`.
+        mask: as in `moments`.
 
     Returns:
         ``(n, c, 2)``. A plane without a valid pixel scores 1: nothing in it differs.
     """
-    local = moments(x, y, taps, border=border, unbias=unbias, mask=mask)
-    contrast_structure = contrast_structure_of(local, c2)
-    both = torch.stack([luminance_of(local, c1) * contrast_structure, contrast_structure], -1)
+    local = moments(x, y, setting, mask=mask)
+    contrast_structure = contrast_structure_of(local, setting.c2)
+    both = torch.stack([luminance_of(local, setting.c1) * contrast_structure, contrast_structure], -1)
     dims = tuple(range(2, both.ndim - 1))
     if local.weight is None:
         return both.mean(dims)
@@ -150,38 +124,43 @@ def means(
     return torch.where(total > 0, (weight * both).sum(dims) / torch.where(total > 0, total, 1.0), 1.0)
 
 
-def pyramid(
-    x: Tensor,
-    y: Tensor,
-    taps: tuple[float, ...],
-    *,
-    levels: int,
-    border: Border = "valid",
-    last_border: Border | None = None,
-    halving: Halving = "symmetric",
-    c1: float,
-    c2: float,
-    unbias: float = 1.0,
-) -> Tensor:
+def l1_ssim(x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
+    """Per plane (1 − share) · mean |x − y| + share · (1 − mean SSIM).
+
+    With a share of 0.2 it is the loss of 3-D Gaussian splatting: Kerbl, Kopanas, Leimkühler, Drettakis, ACM TOG
+    42(4), 2023, doi 10.1145/3592433, eq. 7.
+
+    Args:
+        x, y: as in `maps`.
+        mixture: a setting and the share of the structural part.
+
+    Returns:
+        ``(n, c)``.
+
+    Example:
+        >>> flat = torch.ones(1, 1, 3, 3)
+        >>> round(float(l1_ssim(flat, 0.5 * flat, Mixture(Setting((0.25, 0.5, 0.25))))), 6)
+        0.439997
+    """
+    ssim = means(x, y, mixture.setting)[..., 0]
+    return (1 - mixture.share) * (x - y).abs().flatten(2).mean(2) + mixture.share * (1 - ssim)
+
+
+def pyramid(x: Tensor, y: Tensor, scales: Scales) -> Tensor:
     """The per-scale means that MS-SSIM is made of.
 
     Args:
-        x, y, taps, border, c1, c2, unbias: as in `means`.
-        levels: number of scales.
-        last_border: border of the coarsest scale, where it differs.
-        halving: how odd sides are halved between scales, see `ops.window.halve`.
+        x, y: as in `maps`.
+        scales: a setting, and how the pyramid is built.
 
     Returns:
         ``(n, c, levels)``: mean contrast·structure of each scale but the last, whose mean SSIM it is.
     """
     columns = []
-    for level in range(levels):
-        last = level == levels - 1
+    for level in range(scales.levels):
         if level:
-            x, y = halve(x, halving), halve(y, halving)
-        rule = (last_border or border) if last else border
-        both = means(x, y, taps, border=rule, c1=c1, c2=c2, unbias=unbias)
-        columns.append(both[..., 0 if last else 1])
+            x, y = halve(x, scales.halving), halve(y, scales.halving)
+        columns.append(means(x, y, scales.at(level))[..., 0 if level == scales.levels - 1 else 1])
     return torch.stack(columns, -1)
 
 
