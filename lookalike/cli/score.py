@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 FAILED_ROWS = 3
 _SHOWN = 20  # unpaired files, where all are saved
-_VIDEOS = (
-    ".mp4", ".m4v", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".y4m", ".ogv", ".wmv", ".flv",
-)  # fmt: skip
 
 
 def score(
@@ -49,6 +46,9 @@ def score(
     resize: Annotated[
         Literal["nearest", "box", "bilinear", "bicubic", "lanczos"] | None, arg(help_behavior_hint="")
     ] = None,
+    align: Annotated[Literal["number", "time"] | None, arg(metavar="number|time", help_behavior_hint="")] = None,
+    offset: Annotated[str, arg(metavar="N|auto")] = "0",
+    yuv: bool = False,
     hash: bool = False,
     allow_missing: bool = False,
     latex: Annotated[Path | None, arg(metavar="FILE.tex", help_behavior_hint="")] = None,
@@ -80,6 +80,10 @@ def score(
         crop_border: of folders and videos: pixels left out at each edge.
         luma: of folders and videos: score luma only, by this rule; ycbcr is the Y of super-resolution papers.
         resize: of folders and videos: bring a judged image of another size to its reference's; refused otherwise.
+        align: of videos: compare frames of the same number (the default, refused where the rates differ), or those
+            that are shown at the same time.
+        offset: of videos: by how many frames the judged one is late; auto finds it.
+        yuv: of videos: score the planes Y, U and V as decoded as well, which ffmpeg and VMAF compare.
         hash: of folders: know changed files by their SHA-256 instead of size and time.
         allow_missing: of folders: images that a method lacks, and images without a reference, are no reason for
             exit code 3; methods are compared on the pairs that all of them have all the same.
@@ -97,8 +101,9 @@ def score(
     extent = show.extent(data_range, "score")
     how: dict[str, Any] = {"convention": convention, "device": device, "force": force}
     before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
+    aligned: dict[str, Any] = {"align": align, "offset": _offset(offset), "yuv": yuv}
     if reference.is_dir() or any(path.is_dir() for path in judged):
-        _refuse("folders", map=map)
+        _refuse("folders of images", map=map, **aligned)
         return _folders(
             reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha,
             match=match, hashed=hash, allow_missing=allow_missing, workers=workers, cluster=cluster, seed=seed,
@@ -107,31 +112,38 @@ def score(
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
     [image] = judged
-    if {reference.suffix.lower(), image.suffix.lower()} <= set(_VIDEOS):
-        _refuse(
-            "two videos",
-            allow_missing=allow_missing,
-            map=map,
-            alpha=alpha,
-            data_range=data_range,
-            latex=latex,
-            cluster=cluster,
-            hash=hash,
-        )
-        return _videos(
-            reference, image, metrics, json, output=output, workers=workers, seed=seed, **how, **before
-        )  # fmt: skip
-    _refuse(
-        "two images",
-        allow_missing=allow_missing,
-        output=output,
-        latex=latex,
-        cluster=cluster,
-        hash=hash,
-        workers=workers,
-        **before,
-    )
+    apart: dict[str, Any] = {"allow_missing": allow_missing, "latex": latex, "cluster": cluster, "hash": hash}
+    if _are_videos(reference, image):
+        _refuse("two videos", map=map, data_range=data_range, **apart)
+        how |= before | aligned | {"alpha": alpha}
+        return _videos(reference, image, metrics, json, output=output, workers=workers, seed=seed, **how)
+    _refuse("two images", output=output, workers=workers, **apart, **before, **aligned)
     return _pair(reference, image, metrics, map, json, data_range=extent, alpha=alpha, **how)
+
+
+def _offset(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"score: --offset takes a whole number of frames, or auto; got {text!r}") from None
+
+
+def _are_videos(reference: Path, judged: Path) -> bool:
+    """Whether two files are videos by their endings; one video and one image are refused."""
+    from lookalike import files
+    from lookalike.scoring.video.streams import SUFFIXES
+
+    endings = {path: path.suffix.lower() for path in (reference, judged)}
+    videos = [path for path, ending in endings.items() if ending in SUFFIXES]
+    images = [path for path, ending in endings.items() if ending in files.SUFFIXES]
+    if videos and images:
+        raise ValueError(
+            f"score: {videos[0]} is a video and {images[0]} an image, by their endings; a video is compared with a "
+            "video, and a single frame once it is saved as an image"
+        )
+    return bool(videos)
 
 
 def _refuse(what: str, **given: Any) -> None:
@@ -256,7 +268,7 @@ def _folders(
 def _videos(
     reference: Path, judged: Path, metrics: tuple[str, ...], json: bool, *, output: Path | None, **options: Any
 ) -> int:
-    from lookalike.scoring.video import PERCENTILES, curve, score_videos
+    from lookalike.scoring.video.score import PERCENTILES, curve, score_videos
 
     with _bar("frames") as progress:
         found = score_videos(reference, judged, metrics or None, output=output, progress=progress, **options)
@@ -270,6 +282,7 @@ def _videos(
                     | dict(zip(found.signatures, row.values, strict=True))
                     for row in found.rows
                 ],
+                "remarks": found.remarks,
             }
         )  # fmt: skip
     else:
@@ -291,6 +304,7 @@ def _videos(
             show.as_line(f"{name}: {said}\n{curve([row.values[index] for row in found.rows])}")
         if output is not None:
             show.as_line(str(output))
+    show.as_remarks(found.remarks)
     show.as_remarks(f"failed: frame {int(row.pair)}: {row.error}" for row in failed[:_SHOWN])
     if len(failed) > _SHOWN:
         show.as_remarks([f"failed: {len(failed) - _SHOWN} more frames"])

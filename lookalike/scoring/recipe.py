@@ -74,7 +74,7 @@ class Recipe:
         resize: filter by which a judged image is brought to its reference's size; None refuses other sizes.
         device: that computes.
         hashed: whether a changed file is known by its SHA-256 instead of size and time.
-        frames: of videos: what their frames are brought to.
+        before: what was done before all this, which signatures name: of videos, how frames became pictures.
         batch: pairs of one size scored together; None: one on the CPU, where more gain nothing, elsewhere 16.
 
     Raises:
@@ -92,7 +92,7 @@ class Recipe:
     resize: Resize | None = None
     device: str = "cpu"
     hashed: bool = False
-    frames: str | None = None
+    before: tuple[tuple[str, str | int | None], ...] = ()
     batch: int | None = None
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ class Scorer:
         """How the numbers of each metric are made, what is done before the metric among it."""
         recipe = self.recipe
         before = {
-            "frames": recipe.frames,
+            **dict(recipe.before),
             "alpha": recipe.alpha,
             "resize": recipe.resize,
             "crop": recipe.crop_border or None,

@@ -1,0 +1,1 @@
+"""Numbers for two videos, frame by frame, or for folders of them."""
