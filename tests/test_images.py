@@ -707,9 +707,9 @@ def test_a_decompression_bomb_is_refused_at_once(tmp_path: Path, depth: int, col
     content = zlib.compress(bytes(1000))
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(bomb)
-    before = time.perf_counter()
+    before = time.process_time()
     assert refusal(tmp_path / "bomb.png") == "claims more than 178,956,970 pixels; refused"
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5
 
 
 def test_the_limit_is_ours_where_pillow_is_told_to_have_none(

@@ -4,8 +4,8 @@ C: values, D: dtypes and ranges, G: gradients, S: shapes. Cases of metrics that 
 either; those that need an image file are in `test_author_values.py` (C01, C06a, C16, C17) and `test_images.py` (F01
 to F07).
 
-What the audit promises of every metric (`data_range`, `batch`, `autocast`, `finite`, `pure`; `audit/test_audit.py`) is
-repeated here, on photographs of odd sides, for SSIM's family and what has a kernel.
+What the audit promises of every metric (`data_range`, `batch`, `autocast`, `finite`, `pure`; `audit/test_audit.py`)
+is repeated here, on photographs of odd sides, for SSIM's family and what has a kernel.
 """
 
 import functools

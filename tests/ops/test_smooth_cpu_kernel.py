@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from places import PATIENCE
 from torch import Tensor
 
 from lookalike.metrics.ssimulacra2 import _BLUR, ssimulacra2
@@ -269,7 +270,7 @@ def test_in_forked_workers() -> None:
     dataset = _Smoothed()
     wanted = torch.stack([dataset[i] for i in range(4)])  # torch's pool and ours have run before the fork
     loader = torch.utils.data.DataLoader(
-        dataset, batch_size=4, num_workers=2, multiprocessing_context="fork", timeout=60
+        dataset, batch_size=4, num_workers=2, multiprocessing_context="fork", timeout=PATIENCE
     )
     [found] = list(loader)
     assert torch.equal(found, wanted)

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from places import ROOT
+from places import PATIENCE, ROOT
 from scipy import stats
 from skimage import data
 
@@ -731,7 +731,7 @@ def begin(folders: Sequence[Path], table: Path, *more: str) -> subprocess.Popen[
 
 def wait_for_rows(journal: Path, process: subprocess.Popen[str]) -> None:
     """Until the journal holds more than its header, or the run is over."""
-    for _ in range(3000):
+    for _ in range(100 * PATIENCE):
         if process.poll() is not None or (journal.exists() and journal.read_bytes().count(b"\n") > 1):
             return
         time.sleep(0.01)
@@ -820,7 +820,7 @@ def test_interrupted_is_130_and_keeps_what_was_scored(many: tuple[Path, Path], t
     process = begin(many, table)
     wait_for_rows(Path(f"{table}.journal"), process)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)
+    said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert said[1] == "stopped; the same command goes on from here\n"
     assert not table.exists()
@@ -971,7 +971,7 @@ def test_the_page_of_bad_files_says_these_outcomes() -> None:
 
 def test_bad_files_are_3_in_a_process(bad: tuple[Path, Path, Any], tmp_path: Path) -> None:
     process = begin(bad[:2], tmp_path / "scores.csv", "--latex", str(tmp_path / "scores.tex"))
-    said, complained = process.communicate(timeout=100)
+    said, complained = process.communicate(timeout=PATIENCE)
     assert process.returncode == 3, complained
     assert "Traceback" not in complained
     assert "failed: judged, empty: " in complained
@@ -1108,7 +1108,7 @@ def test_the_table_is_latex(tmp_path: Path) -> None:
     )
     (tmp_path / "page.tex").write_text(page % table)
     command = ["pdflatex", "-halt-on-error", "page.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout[-500:]
 
 
@@ -1199,7 +1199,7 @@ def test_ray_gives_the_same_table_though_a_worker_is_killed(tmp_path: Path) -> N
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_DEDUP_LOGS": "0"}
     done = subprocess.run(
         [sys.executable, "on_ray.py", *map(str, folders), "there.csv", str(mark)], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=280, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert mark.exists()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import PATIENCE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
@@ -62,7 +63,7 @@ def probe(text: str, width: int, script: str, folder: Path) -> dict[str, Any]:
         f"--enable-logging=stderr --window-size=1700,1000 --user-data-dir={folder / 'profile'}"
     ).split()
     ran = subprocess.run(
-        [str(CHROMIUM), *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+        [str(CHROMIUM), *options, page.as_uri()], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     found = re.search(r'<pre id="said">(.*?)</pre>', ran.stdout)
     assert found, ran.stdout[-500:] + ran.stderr[-2000:]
@@ -138,7 +139,7 @@ class Page:
         """End the browser."""
         os.close(self._out)
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(PATIENCE)
         os.close(self._in)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Page:
 
     def _answer(self) -> dict[str, Any]:
         while b"\0" not in self._pending:
-            ready, _, _ = select.select([self._in], [], [], 60)
+            ready, _, _ = select.select([self._in], [], [], PATIENCE)
             read = os.read(self._in, 1 << 20) if ready else b""
             assert read, "Chromium says nothing any more"
             self._pending += read
@@ -176,7 +177,7 @@ class Page:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 30) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         """Until an expression is true."""
         end = time.monotonic() + seconds
         while not self.run(f"!!({condition})"):
