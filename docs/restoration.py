@@ -18,10 +18,12 @@ import numpy as np
 from PIL import Image
 
 from lookalike import get
+from lookalike.lab.cells import Scores
 from lookalike.lab.data import as_tensor
-from lookalike.lab.judge import Scores, as_markdown, paired_p
+from lookalike.lab.judge import as_markdown
 from lookalike.lab.recipe import Restore, from_json
 from lookalike.records import runs
+from lookalike.records.statistics import sign_flip_p
 
 PAGE = Path(__file__).with_name("restoration.md")
 SHOWN = ("psnr", "l1", "l2", "ssim", "ms_ssim", "gmsd", "fsim", "ciede2000_low", "lpips_alex")
@@ -77,7 +79,7 @@ class Pictures:
         """A claim in figures, with what became of it."""
         won, lost = (self.scores(label, claim.metric) for label in (claim.winner, claim.loser))
         sign = 1 if get(claim.metric).facts.better == "higher" else -1
-        p = paired_p(won, lost)
+        p = sign_flip_p(won, lost)
         ahead = sign * float((won - lost).mean()) > 0
         fate = "not told apart" if p >= 0.05 else "seen" if ahead else "the opposite"
         better = int((sign * (won - lost) > 0).sum())

@@ -23,6 +23,9 @@ RESAMPLES = 2000
 EXTREMES = 5
 _MANY = 20_000  # scores, from which the bootstrap of a mean and the normal interval are the same to three digits
 _AT_A_TIME = 500_000  # numbers drawn
+_EXACT_UP_TO = 12  # pairs: all sign flips are tried
+_FLIPS = 9999
+_ROUNDING = 1e-6  # of scores, which are float32
 
 Scores = NDArray[np.float64]
 
@@ -268,3 +271,27 @@ def _letter(index: int) -> str:
     """
     again, place = divmod(index, len(ascii_lowercase))
     return f"{ascii_lowercase[place]}{again or ''}"
+
+
+def sign_flip_p(scores: Scores, best: Scores) -> float:
+    """Two-sided p of no difference between two rows on the same images: the signs of the differences are flipped,
+    all ways up to 12 images, 9,999 random ways beyond. Images that one of them has no finite score of are left out;
+    where none is left nothing speaks for a difference, and p is 1.
+
+    Example:
+        >>> sign_flip_p(np.arange(8.0), np.arange(8.0) + 1)
+        0.0078125
+        >>> sign_flip_p(np.full(8, np.nan), np.arange(8.0))
+        1.0
+    """
+    both = np.isfinite(scores) & np.isfinite(best)
+    difference = scores[both] - best[both]
+    count = len(difference)
+    # As far as float32 can tell: sums that are equal but for rounding count as equal.
+    reached = abs(difference.sum()) - _ROUNDING * np.abs(difference).sum()
+    if count <= _EXACT_UP_TO:
+        signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
+        return float((np.abs(signs @ difference) >= reached).mean())
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, count))
+    hits = int((np.abs(signs @ difference) >= reached).sum())
+    return (hits + 1) / (_FLIPS + 1)

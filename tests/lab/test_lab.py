@@ -26,11 +26,14 @@ from torch.nn import functional as F
 
 from lookalike.cli.main import main
 from lookalike.lab import bakeoff, checkpoint, data, download, judge, kid, networks, trainer
+from lookalike.lab.cells import Row, image_cells, whole_cells
+from lookalike.lab.columns import Column
 from lookalike.lab.fairness import pull
 from lookalike.lab.recipe import AS_PUBLISHED, Autoencode, Recipe, Restore, Translate, differences, from_json
 from lookalike.lab.tasks.translate import Pool
 from lookalike.losses import loss as loss_of
 from lookalike.records import runs
+from lookalike.records.statistics import sign_flip_p
 
 
 def picture(seed: int, side: int = 40) -> np.ndarray:
@@ -745,27 +748,27 @@ def test_a_folder_that_cannot_be_judged(photos: Path, tmp_path: Path) -> None:
 
 def test_the_paired_test() -> None:
     scores = np.random.default_rng(0).normal(0, 1, 40)
-    assert judge.paired_p(scores, scores + 1 + 0.1 * scores) < 0.001
-    assert judge.paired_p(scores, scores[::-1]) > 0.05
-    assert judge.paired_p(scores[:8], scores[:8]) == 1
+    assert sign_flip_p(scores, scores + 1 + 0.1 * scores) < 0.001
+    assert sign_flip_p(scores, scores[::-1]) > 0.05
+    assert sign_flip_p(scores[:8], scores[:8]) == 1
     ties = np.array([1, 1, 1, 1, -1, -1, -1]) * (1 + 1e-8 * scores[:7])  # no sum of seven ±1 is nearer to 0
-    assert judge.paired_p(ties, np.zeros(7)) == 1
+    assert sign_flip_p(ties, np.zeros(7)) == 1
     scores[:3] = np.nan  # images without a score say nothing
-    assert judge.paired_p(scores, scores[3] + np.zeros(40)) == judge.paired_p(scores[3:], scores[3] + np.zeros(37))
-    assert judge.paired_p(np.full(40, np.nan), np.arange(40.0)) == 1
+    assert sign_flip_p(scores, scores[3] + np.zeros(40)) == sign_flip_p(scores[3:], scores[3] + np.zeros(37))
+    assert sign_flip_p(np.full(40, np.nan), np.arange(40.0)) == 1
 
 
 def test_a_score_that_is_nan_is_in_no_mean_and_never_the_best() -> None:
     targets = {"there": torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))}
 
-    def drawn(label: str, error: float, broken: Sequence[int]) -> judge.Row:
+    def drawn(label: str, error: float, broken: Sequence[int]) -> Row:
         outputs = targets["there"] + error
         outputs[list(broken)] = torch.nan
-        return judge.Row(label, "loss", label, outputs=[{"there": outputs}])
+        return Row(label, "loss", label, outputs=[{"there": outputs}])
 
-    column = judge.Column("l1", "", "lower", "", ("there",), lambda x, y: (x - y).abs().mean((1, 2, 3)))
+    column = Column("l1", "", "lower", "", ("there",), lambda x, y: (x - y).abs().mean((1, 2, 3)))
     made = [drawn("good", 0.1, []), drawn("lucky", 0.01, [1, 2, 3]), drawn("lost", 0.0, range(4))]
-    good, lucky, lost = judge._image_cells(made, column, targets)
+    good, lucky, lost = image_cells(made, column, targets)
     assert (good["best"], good["n"], good["undefined"], good["p"]) == (True, 1, 0, None)
     assert good["mean"] == pytest.approx(0.1)
     assert (lucky["best"], lucky["n"], lucky["undefined"], lucky["p"]) == (False, 1, 3, 1)
@@ -788,9 +791,9 @@ def test_a_score_that_is_nan_is_in_no_mean_and_never_the_best() -> None:
 
 
 def test_features_that_are_nan_have_no_distance() -> None:
-    row = judge.Row("l1", "loss", "l1", outputs=[{"there": torch.zeros(2, 1, 8, 8)}] * 2)
-    column = judge.Column("kid", "", "lower", "", ("there",), None, whole=lambda outputs: (float("nan"), 0.0))
-    [cell] = judge._whole_cells([row], column, {"there": torch.zeros(2, 1, 8, 8)})
+    row = Row("l1", "loss", "l1", outputs=[{"there": torch.zeros(2, 1, 8, 8)}] * 2)
+    column = Column("kid", "", "lower", "", ("there",), None, whole=lambda outputs: (float("nan"), 0.0))
+    [cell] = whole_cells([row], column, {"there": torch.zeros(2, 1, 8, 8)})
     assert cell == {"absent": "2 of 2 scores are not finite", "undefined": 1}
 
 

@@ -13,7 +13,8 @@ from torchvision_schemas import register_torchvision_schemas
 
 from lookalike import weights
 from lookalike.lab import kid
-from lookalike.lab.judge import AT_ONCE, _kid_column, as_markdown
+from lookalike.lab.columns import AT_ONCE, _kid_column
+from lookalike.lab.judge import as_markdown
 from lookalike.lab.task import Direction
 from lookalike.weights import obtain
 
