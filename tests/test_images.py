@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookalike
-from lookalike import batches, files, ranges, samples
+from lookalike import batches, ranges, samples
 from lookalike.batches import as_batch, load_pair, pair
 from lookalike.files import UnreadableImage, load
 from lookalike.scoring import pairs
@@ -53,7 +53,7 @@ def deep(channels: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 65536, shape, np.uint16)
 
 
-def refusal(path: Path | str, **options: str) -> str:
+def refusal(path: Path | str, **options: Any) -> str:
     """The reason why a file is refused, which is one line that begins with its name."""
     with pytest.raises(UnreadableImage) as caught:
         load(path, **options)
@@ -622,7 +622,7 @@ def test_a_file_without_permission_is_refused() -> None:
             found = pairs.find(folder, [folder])
         (folder / "closed").chmod(0o700)
     assert [group.pair for group in found.groups] == ["a", "b"]
-    assert set(found.unpaired) == {(str(folder / "closed"), "cannot be listed (Permission denied)")}
+    assert {one[:2] for one in found.unpaired} == {(str(folder / "closed"), "cannot be listed (Permission denied)")}
 
 
 def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
@@ -657,37 +657,7 @@ def test_truncated_16_bit_files_are_refused(tmp_path: Path, share: float) -> Non
 def test_several_frames_are_refused(tmp_path: Path, name: str) -> None:
     frames = [Image.fromarray(picture(seed=seed)) for seed in range(3)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-    assert refusal(tmp_path / name) == "holds 3 frames; extract the one you mean"
-
-
-@pytest.mark.parametrize("channels", [2, 3, 4])
-def test_16_bit_colour_tiff_is_refused_rather_than_cut(tmp_path: Path, channels: int) -> None:
-    tiff(tmp_path / "a.tif", deep(channels))
-    reason = refusal(tmp_path / "a.tif")
-    assert "16 bits would lose depth" in reason or "not an image of a known kind" in reason
-
-
-def tiff(path: Path, array: np.ndarray) -> None:
-    """An uncompressed 16-bit TIFF, which Pillow cannot write in colour."""
-    height, width, planes = array.shape
-    data = array.astype("<u2").tobytes()
-    bits_at = 8 + len(data)
-    entries = [
-        (256, 3, 1, width), (257, 3, 1, height),
-        (258, 3, planes, bits_at if planes > 2 else 16 | 16 << 16), (259, 3, 1, 1),
-        (262, 3, 1, 2 if planes > 2 else 1), (273, 4, 1, 8), (277, 3, 1, planes), (278, 3, 1, height),
-        (279, 4, 1, len(data)), *([(338, 3, 1, 2)] if planes in (2, 4) else []),
-    ]  # fmt: skip
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    head = struct.pack("<2sHI", b"II", 42, bits_at + 2 * planes)
-    path.write_bytes(head + data + struct.pack("<H", 16) * planes + directory + bytes(4))
-
-
-def test_16_bit_colour_ppm_is_refused_rather_than_cut(tmp_path: Path) -> None:
-    (tmp_path / "a.ppm").write_bytes(b"P6 31 24 65535\n" + deep(3).astype(">u2").tobytes())
-    assert "16 bits would lose depth" in refusal(tmp_path / "a.ppm")
-    (tmp_path / "a.pgm").write_bytes(b"P5 31 24 65535\n" + deep(1).astype(">u2").tobytes())
-    np.testing.assert_array_equal(load(tmp_path / "a.pgm"), deep(1))
+    assert refusal(tmp_path / name) == "holds more than one frame; extract the one you mean"
 
 
 def test_wide_integers_are_refused(tmp_path: Path) -> None:
@@ -708,17 +678,19 @@ def test_a_decompression_bomb_is_refused_at_once(tmp_path: Path, depth: int, col
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
     (tmp_path / "bomb.png").write_bytes(bomb)
     before = time.process_time()
-    assert refusal(tmp_path / "bomb.png") == "claims more than 178,956,970 pixels; refused"
+    assert "claims more than 178,956,970 pixels (60000x60000)" in refusal(tmp_path / "bomb.png")
     assert time.process_time() - before < 5
 
 
-def test_the_limit_is_ours_where_pillow_is_told_to_have_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("pillows", [None, 100])
+def test_the_limit_is_ours_whatever_pillows_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pillows: int | None
 ) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    monkeypatch.setattr(files, "MAX_PIXELS", 700)
-    assert refusal(saved(tmp_path / "a.png", picture())) == "31x24 is more than 700 pixels; refused"
-    assert refusal(saved16(tmp_path / "b.png", deep(3))) == "31x24 is more than 700 pixels; refused"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
+    said = "claims more than 700 pixels (31x24); --max-pixels (max_pixels=) allows more"
+    for path in (saved(tmp_path / "a.png", picture()), saved16(tmp_path / "b.png", deep(3))):
+        assert refusal(path, max_pixels=700) == said
+        assert load(path, max_pixels=744).shape == (24, 31, 3)
 
 
 def test_a_broken_picture_object_is_refused_like_its_file(tmp_path: Path) -> None:

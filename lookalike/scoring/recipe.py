@@ -303,6 +303,7 @@ def stamp(path: str, hashed: bool) -> str:
     """
     try:
         if hashed:
+            files.check_regular(path)  # a FIFO would wait, a device never end
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         found = os.stat(path)
