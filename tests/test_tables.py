@@ -1,5 +1,6 @@
 """The score table: three kinds of file, one meaning."""
 
+import csv
 import math
 import sys
 from pathlib import Path
@@ -93,3 +94,22 @@ def test_without_pyarrow_the_error_names_what_helps(tmp_path: Path, monkeypatch:
         tables.check(tmp_path / "scores.parquet")
     tables.write(tmp_path / "scores.csv", ("psnr", "ssim"), METADATA, ROWS)
     assert tables.read(tmp_path / "scores.csv").rows == ROWS
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+x", "-m", "@sum", "\tx", "'=a", "''=a", "'a", "-5", "+1.5e3", "=", "-", "'"]
+)
+@pytest.mark.parametrize("kind", tables.KINDS)
+def test_text_that_a_spreadsheet_would_run_comes_back(tmp_path: Path, text: str, kind: str) -> None:
+    if kind == ".parquet":
+        pytest.importorskip("pyarrow", reason="parquet needs pyarrow")
+    table = tmp_path / f"o{kind}"
+    row = tables.Row(text, text, text, text, 3, 4, (-0.5, None), text)
+    tables.write(table, ("psnr", "l1"), {"signatures": {"psnr": "", "l1": ""}}, [row])
+    assert tables.read(table).rows == [row]
+    if kind == ".csv":
+        with table.open(newline="", encoding="utf-8") as file:
+            cells = list(csv.reader(file))[1]
+        assert cells[6] == "-0.5"  # a number stays one
+        number = text in ("-5", "+1.5e3")
+        assert all(number or cell[:1] not in ("=", "+", "-", "@", "\t", "\r") for cell in (*cells[:4], cells[-1]))

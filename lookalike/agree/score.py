@@ -63,4 +63,5 @@ def _read(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        return {row[1]: row for row in list(csv.reader(file))[1:]}
+        rows = [[runs.csv_text(cell) for cell in row] for row in csv.reader(file)]
+    return {row[1]: row for row in rows[1:]}

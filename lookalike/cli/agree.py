@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from lookalike.cli import show
+from lookalike.cli.codes import FAILED_ROWS
 
 if TYPE_CHECKING:
     from lookalike.agree import Agreement, Interval, Records
-
-FAILED_ROWS = 3
 
 
 def agree(
@@ -128,7 +126,7 @@ def _scored(folder: Path, names: Sequence[str], out: Path | None, device: str) -
         path,
         progress=lambda left: track(list(left), f"scoring {database.name}", console=console),
     )
-    print(f"{path}: {len(database.opinions)} images of {database.name}", file=sys.stderr)
+    show.as_remarks([f"{path}: {len(database.opinions)} images of {database.name}"])
     return path
 
 
@@ -140,7 +138,7 @@ def _rising(name: str, records: Records) -> bool:
     try:
         better = registry.metric_class(name).facts.better
     except ValueError:
-        print(f"{name}: no metric of the catalogue; its direction is taken from the data", file=sys.stderr)
+        show.as_remarks([f"{name}: no metric of the catalogue; its direction is taken from the data"])
         return room.rises(records, name)
     return better == records.better
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +14,26 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from lookalike.cli import show
+from lookalike.cli.codes import FAILED_ROWS
 from lookalike.lab.recipe import AS_PUBLISHED, TASKS, Autoencode, Recipe, Restore, Translate, from_json
 
-FAILED_ROWS = 3
 SHOWN = ("psnr", "ssim", "ms_ssim", "l1", "l2", "ciede2000", "ciede2000_low", "luma_correlation", "lpips_alex")
 
 
 class _Unchecked:
     """A recipe while its options are read: checked once all are, for tyro would lend an error names of its own."""
+
+    # What is on by default is switched off by --no-NAME, and the help says what that does.
+    flip: Annotated[
+        bool, arg(help="mirror no crop", help_behavior_hint="(default: half of the crops are mirrored)")
+    ]
+    calibrate: Annotated[
+        bool,
+        arg(
+            help="leave the losses as they are",
+            help_behavior_hint="(default: each is scaled until it pulls at the output as hard as L1 does)",
+        ),
+    ]
 
     def __post_init__(self) -> None:
         """Nothing yet; `main` makes the recipe itself."""
@@ -153,7 +164,7 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(asked, _Data):
         from lookalike.lab import download
 
-        show.as_line(f"{download.fetch(asked.name, asked.out)}")
+        show.as_path(download.fetch(asked.name, asked.out))
         return 0
     return _experiment(asked, TASKS[asked.what.task](**_fields(asked.what)))
 
@@ -260,17 +271,17 @@ def _matrix(
 
     _say(f"judging {folder}")  # may take minutes
     matrix = judge(folder, data=data, out=out, device=device, features=features, force=force, report=report)
-    written = page.write(out or folder, force=force)
+    written = page.write(out or folder, force=True) if force else page.write(out or folder)
     names = [column["name"] for column in matrix["columns"]]
     print(as_markdown(matrix, [name for name in names if name in SHOWN or ":" in name]))
-    show.as_line(f"{written}")
+    show.as_path(written)
     undefined = undefined_of(matrix)
     show.as_remarks(f"failed: {line}" for line in undefined)
     return undefined
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    show.as_remarks([line])
 
 
 def _nothing(line: str) -> None:

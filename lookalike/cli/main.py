@@ -1,23 +1,24 @@
-"""The command line: verbs, exit codes, and errors as one line.
-
-Exit codes: 0 done, 1 some failed or a promise broke, 2 usage or unreadable input, 3 finished with failed rows,
-130 interrupted.
-"""
+"""The command line: verbs, exit codes (`codes`), and errors as one line."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import tyro
 
 from lookalike import __version__
 from lookalike.cli import lab as lab_room
+from lookalike.cli import show
 from lookalike.cli.agree import agree
 from lookalike.cli.audit import audit
+from lookalike.cli.codes import INTERRUPTED, MEANING, NOBODY_READS, USAGE
 from lookalike.cli.lab import lab
 from lookalike.cli.losses import losses
 from lookalike.cli.metrics import metrics
@@ -28,14 +29,10 @@ from lookalike.cli.study import study
 from lookalike.cli.view import view
 from lookalike.cli.weights import weights
 
-USAGE = 2
-INTERRUPTED = 128 + signal.SIGINT
-NOBODY_READS = 128 + 13  # as a shell reports a program ended by SIGPIPE
 VERBS = (score, ruler, metrics, losses, audit, study, lab, report, view, agree, weights)
-DESCRIPTION = """One ruler for image similarity. Every command takes the reference first, then the image judged.
+DESCRIPTION = f"""One ruler for image similarity. Every command takes the reference first, then the image judged.
 
-Exit codes: 0 done, 1 a promise broke or nothing matched, 2 usage or unreadable input, 3 finished with
-failed rows, 130 interrupted."""
+{MEANING}"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A file's name need not be text in the terminal's encoding; it is shown escaped, never a reason to fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
@@ -55,17 +53,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # processors too, one that spins keeps away the one it waits for: a pair of images took 37 s instead of 4 s.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    interrupted = _Interrupted()
     try:
-        code = _run(arguments)
-        sys.stdout.flush()
-        return code
+        with interrupted:
+            code = _run(arguments)
+            sys.stdout.flush()
+            return code
     except BrokenPipeError:
         _forget_stdout()
         return NOBODY_READS
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"lookalike: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+    except Exception as error:
+        if interrupted.seen:  # what a module that was being imported made of it
+            return INTERRUPTED
+        if not isinstance(error, ValueError | TypeError | OSError | ImportError):
+            raise
+        said = show.visible(" ".join(str(error).split()))
+        print(f"lookalike: {said or type(error).__name__}", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:
@@ -86,6 +91,34 @@ def _run(arguments: Sequence[str]) -> int:
         args=list(arguments),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+
+
+class _Interrupted:
+    """Whether Ctrl-C was pressed, while it is not asked for elsewhere; a context manager."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        here = threading.current_thread() is threading.main_thread()
+        if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        raise KeyboardInterrupt
+
+
+def _open_closed_streams() -> None:
+    """Where a shell closed them (``>&-``) nobody reads, and the next file must not take their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _forget_stdout() -> None:

@@ -33,7 +33,7 @@ def report(
     if not path.is_dir():
         from lookalike.report import scores
 
-        show.as_line(str(scores.write(path, out, force=force)))
+        show.as_path(scores.write(path, out, force=force))
         return 0
     from lookalike.records import runs
     from lookalike.report import lab, study_page
@@ -52,5 +52,5 @@ def report(
             f"report: {path} {found}; the folder of a lab run has {runs.LAB}, of a study {runs.SCORES}; "
             "a table of scores is named by its file"
         )
-    show.as_line(str(page))
+    show.as_path(page)
     return 0

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import arg
 
 from lookalike.cli import show
+from lookalike.cli.codes import FAILED_ROWS
 
 if TYPE_CHECKING:
     from lookalike.ruler import Reading
-
-FAILED_ROWS = 3
 
 
 def ruler(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import arg
 
 from lookalike.cli import show
+from lookalike.cli.codes import FAILED_ROWS
 
 if TYPE_CHECKING:
     from lookalike.scoring.run import Scored
 
-FAILED_ROWS = 3
 _SHOWN = 20  # unpaired files, where all are saved
 
 
@@ -209,7 +209,7 @@ def _pair(
         numbers=(1,),
     )  # fmt: skip
     if drawn is not None:
-        show.as_line(f"{drawn.file}: {drawn.legend}")
+        show.as_path(f"{drawn.file}: {drawn.legend}")
     show.as_remarks(f"failed: {name}: the score is not a number (NaN)" for name in undefined)
     return code
 
@@ -259,7 +259,7 @@ def _folders(
         _say(found, everything=output is None)
         for path in (output, output and statistics_file(output), latex):
             if path is not None:
-                show.as_line(str(path))
+                show.as_path(path)
     _complain(found, everything=output is None)
     incomplete = (found.missing or found.extra) and not allow_missing
     return FAILED_ROWS if found.failed or incomplete else 0
@@ -303,7 +303,7 @@ def _videos(
         for index, (name, said) in enumerate(found.signatures.items()):
             show.as_line(f"{name}: {said}\n{curve([row.values[index] for row in found.rows])}")
         if output is not None:
-            show.as_line(str(output))
+            show.as_path(output)
     show.as_remarks(found.remarks)
     show.as_remarks(f"failed: frame {int(row.pair)}: {row.error}" for row in failed[:_SHOWN])
     if len(failed) > _SHOWN:
@@ -343,7 +343,7 @@ def _say(found: Scored, everything: bool) -> None:
     for metric, said in found.signatures.items():
         show.as_line(f"{metric}: {said}")
     for metric, (count, reason) in found.declined.items():
-        show.as_line(f"{metric} declined {count} of {found.rows} pairs; the first: {reason}")
+        show.as_path(f"{metric} declined {count} of {found.rows} pairs; the first: {reason}")
     lacking = [f"{count} {word}" for count, word in ((found.missing, "missing"), (found.extra, "extra")) if count]
     said = ", ".join([f"{found.fresh} of them scored now", f"{found.failed} failed", *lacking])
     show.as_line(f"{found.rows} pairs, {said}")
@@ -365,7 +365,7 @@ def _say_incomplete(statistics: dict[str, Any]) -> None:
             if column["lacking"]
         ]
         if own:
-            show.as_line(f"* {method} lacks pairs that others have; its own means: {'; '.join(own)}.")
+            show.as_path(f"* {method} lacks pairs that others have; its own means: {'; '.join(own)}.")
 
 
 def _complain(found: Scored, everything: bool) -> None:

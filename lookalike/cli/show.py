@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 DASH = "—"
 _UNBOUNDED = 100_000  # columns: nobody reads a pipe by the width of a terminal
+
+
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)  # controls, line ends, and what turns the direction of writing
+
+
+def visible(text: str) -> str:
+    """Text of others, a file's name say, that cannot move the cursor or end a line: controls stand escaped.
+
+    Example:
+        >>> visible("a\x1b[31m\nb"), visible("caf\u00e9 \u202e")
+        ('a\\x1b[31m\\nb', 'caf\u00e9 \\u202e')
+    """
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def as_json(value: Any) -> None:
@@ -34,21 +50,31 @@ def as_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequ
         right = index in numbers
         table.add_column(name, justify="right" if right else "left", no_wrap=right or index == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     _console().print(table)
 
 
 def as_line(text: str) -> None:
-    """Print text as it is, folded at words where a terminal is narrow."""
+    """Print text as it is, but for controls, folded at words where a terminal is narrow."""
     from rich.text import Text
 
-    _console().print(Text(text))
+    _console().print(Text("\n".join(visible(line) for line in text.split("\n"))))
+
+
+def as_text(text: str) -> None:
+    """Print lines that are laid out already, as they are but for controls."""
+    print("\n".join(visible(line) for line in text.split("\n")))
+
+
+def as_path(path: object) -> None:
+    """Print where something was written, or what is said of it: on one line, whatever its name holds."""
+    as_line(visible(str(path)))
 
 
 def as_remarks(lines: Iterable[str]) -> None:
     """Print lines beside the result, a line each whatever stands in them."""
     for line in lines:
-        print(" ".join(line.split()), file=sys.stderr)
+        print(visible(line), file=sys.stderr)
 
 
 def number(value: float | None, digits: int = 6) -> str:

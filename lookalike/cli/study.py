@@ -42,6 +42,6 @@ def study(
 
     record = run(images, out, paper_folder=paper, seed=seed, device=usable_device(device), alpha=alpha, force=force)
     page = study_page(out, force=force)
-    print(table(record))
-    show.as_line(f"\n{page}")
+    show.as_text(table(record) + "\n")
+    show.as_path(page)
     return 0

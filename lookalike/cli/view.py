@@ -52,5 +52,5 @@ def view(
     from lookalike.scoring.view import view as seen
 
     found = seen(reference, judged, metrics or None, maps or None, alpha=alpha, device=device)
-    show.as_line(str(viewer.write(found, out, (reference, *judged), force)))
+    show.as_path(viewer.write(found, out, (reference, *judged), force))
     return 0

@@ -65,6 +65,8 @@ MATRIX = "matrix.json"
 MATRIX_TABLE = "matrix.csv"
 MATRIX_TEXT = "matrix.md"
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 
 
@@ -219,14 +221,36 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 def csv_line(cells: Iterable[object]) -> str:
     """A line of a table; None is an empty cell.
 
+    Text that a spreadsheet would take for a formula, because it begins with ``=``, ``+``, ``-``, ``@``, a tab or a
+    carriage return, has an apostrophe before it; numbers, and text that is a number, have not. `csv_text` takes the
+    apostrophe away again.
+
     Example:
-        >>> csv_line(["a,b", None, 0.5]), csv_line(["a\\rb"])
-        ('"a,b",,0.5\\n', '"a\\rb"\\n')
+        >>> csv_line(["a,b", None, -0.5]), csv_line(["a\\rb"])
+        ('"a,b",,-0.5\\n', '"a\\rb"\\n')
+        >>> csv_line(["=1+1", "-1", "'=x", "'x"])
+        "'=1+1,-1,''=x,'x\\n"
     """
     line = io.StringIO(newline="")
     # Python 3.11 quotes the line ends that stand in its own, and readers take a lone \r for one.
-    csv.writer(line, lineterminator="\r\n").writerow(["" if cell is None else cell for cell in cells])
+    written = ("" if cell is None else _harmless(cell) if isinstance(cell, str) else cell for cell in cells)
+    csv.writer(line, lineterminator="\r\n").writerow(list(written))
     return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def csv_text(cell: str) -> str:
+    """What a cell that `csv_line` wrote stands for.
+
+    Example:
+        >>> csv_text("'=1+1"), csv_text("''=x"), csv_text("'x"), csv_text("-1")
+        ('=1+1', "'=x", "'x", '-1')
+    """
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
+def _harmless(text: str) -> str:
+    formula = text.lstrip("'").startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if formula else text
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> None:

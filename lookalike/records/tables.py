@@ -17,10 +17,11 @@ others: ``image`` is empty and the error begins with ``missing:`` where a method
 empty and the error begins with ``extra:`` where an image has no reference.
 
 A table comes with metadata ``{"signatures": {metric: …}, "better": {metric: "higher" | "lower"}, "statistics": …,
-"unpaired": …}``: in parquet JSON under the schema's key ``lookalike``, for the others the file beside it,
-``scores.csv.json``. Paths are UTF-8; bytes of a name that are not stand as ``\\xff``. In csv an empty cell is
-null; in jsonl numbers that are not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here needs torch;
-parquet needs pyarrow.
+"unpaired": …, "folder": …, "pictures": …}`` (the last two as `provenance` says): in parquet JSON under the schema's
+key ``lookalike``, for the others the file beside it, ``scores.csv.json``. Paths are UTF-8; bytes of a name that are
+not stand as ``\\xff``. In csv an empty cell is null, and text that a spreadsheet would run has an apostrophe before
+it (`runs.csv_line`); in jsonl numbers that are not finite are ``"nan"``, ``"inf"`` and ``"-inf"``. Nothing here
+needs torch; parquet needs pyarrow.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -44,6 +47,7 @@ MISSING, EXTRA = "missing: ", "extra: "  # how the errors of rows begin that are
 _KEY = b"lookalike"
 _NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python holds such bytes
 _ROWS_A_GROUP = 8192
+_HEAD = 65536  # bytes of a file that tell it from another, with its size
 
 
 class Row(NamedTuple):
@@ -144,6 +148,52 @@ def as_text(name: str) -> str:
     """
     escaped = _NOT_TEXT.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
     return escaped.encode("utf-8", "backslashreplace").decode()
+
+
+def provenance(table: Path, pictures: Iterable[str]) -> dict[str, Any]:
+    """What a table says so that its pictures are found again, and no others taken for them.
+
+    Args:
+        table: where it is written.
+        pictures: paths as the table holds them, relative ones from the current folder.
+
+    Returns:
+        ``{"folder": from the table's to the current folder, "pictures": {path: what tells it from another}}``.
+    """
+    here, place = Path.cwd(), Path(os.path.realpath(table)).parent
+    try:
+        folder = {"folder": os.path.relpath(here, place)}
+    except ValueError:  # another drive
+        folder = {}
+    told = {as_text(path): identity(Path(path)) for path in sorted(pictures)}
+    return folder | {"pictures": {path: told_by for path, told_by in told.items() if told_by}}
+
+
+def identity(path: Path) -> str:
+    """What tells a file from another: its size and the CRC-32 of its first 64 KiB; "" for one that is not there.
+
+    Example:
+        >>> identity(Path("nowhere.png"))
+        ''
+    """
+    try:
+        with path.open("rb") as file:
+            return f"{os.fstat(file.fileno()).st_size}:{zlib.crc32(file.read(_HEAD)):08x}"
+    except (OSError, ValueError):
+        return ""
+
+
+def places(beside: Path, metadata: Mapping[str, Any], path: str) -> list[Path]:
+    """Where a path of a table may lie: from the folder that it was given in, then beside the table.
+
+    Never from the current folder, in which another project may have files of the same names.
+
+    Args:
+        beside: the folder of the table.
+        metadata: of the table.
+        path: as the table holds it.
+    """
+    return list(dict.fromkeys(folder / path for folder in (beside / metadata.get("folder", "."), beside)))
 
 
 def write(path: Path, metrics: tuple[str, ...], metadata: Mapping[str, Any], rows: Iterable[Row]) -> None:
@@ -264,7 +314,7 @@ def _cells(path: Path, kind: str) -> list[dict[str, Any]]:
             return [json.loads(line, object_pairs_hook=_cells_of) for line in file]
         reader = csv.reader(file)
         names = next(reader, [])
-        return [_cells_of(zip(names, (cell or None for cell in row), strict=True)) for row in reader]
+        return [_cells_of(zip(names, (runs.csv_text(cell) or None for cell in row), strict=True)) for row in reader]
 
 
 def _cells_of(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

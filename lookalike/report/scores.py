@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import warnings
 from math import isfinite, isnan
 from pathlib import Path
@@ -30,7 +31,8 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     """Write the page of a table that ``lookalike score`` left.
 
     The page holds its numbers, pictures, style and script: no network, no other file. Pictures are read from where
-    the table says, and from beside the table; what is not there any more is named on the page.
+    the table says, relative paths from the folder they were given in, and from beside the table; what is not there
+    any more, or another file by now, is named on the page.
 
     Args:
         table: a ``.parquet``, ``.csv`` or ``.jsonl`` file as `lookalike.records.tables` describes.
@@ -81,7 +83,7 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
         failures=len(failed),
         distributions=_distributions(found, methods),
         scatter=_scatter(found, statistics, methods),
-        gallery=_gallery(found, statistics["methods"], table.parent, store),
+        gallery=_gallery(found, statistics["methods"], Path(os.path.realpath(table)).parent, store),
         store=store,
         most=PICTURES,
         shown_px=SHOWN_PX,
@@ -145,7 +147,7 @@ def _gallery(table: Table, methods: dict[str, Any], beside: Path, store: list[st
 
     def picture(path: str) -> Picture:
         if path not in known:
-            known[path] = _stored(path, beside, store)
+            known[path] = _stored(path, beside, store, table.metadata)
         return known[path]
 
     def worst(method: str, metric: str) -> list[dict[str, Any]]:
@@ -161,15 +163,27 @@ def _sides(row: Row, picture: Any) -> dict[str, Any]:
     return {"reference": picture(row.reference), "image": picture(row.image), "size": size}
 
 
-def _stored(path: str, beside: Path, store: list[str]) -> Picture:
-    """A picture reduced into the store, or the reason why it is not there."""
+def _stored(path: str, beside: Path, store: list[str], metadata: dict[str, Any] | None = None) -> Picture:
+    """A picture reduced into the store, or the reason why it is not there; only the picture that was scored.
+
+    Args:
+        path: as the table holds it.
+        beside: the folder of the table.
+        store: of the page.
+        metadata: of the table.
+    """
+    metadata = metadata or {}
     if len(store) >= PICTURES:
         return {"reason": f"left out, the page holds {PICTURES} pictures"}
     try:
-        places = [place for place in (Path(path), beside / path) if place.is_file()]
-        if not places:
+        found = [place for place in tables.places(beside, metadata, path) if place.is_file()]
+        if not found:
             return {"reason": f"not found: {path}"}
-        content = _reduced(places[0])
+        known = metadata.get("pictures", {}).get(path)
+        right = [place for place in found if known in (None, tables.identity(place))]
+        if not right:
+            return {"reason": f"another file than the one that was scored: {path}"}
+        content = _reduced(right[0])
     except Exception as error:  # decoders raise anything; one bad file must not cost the page
         return {"reason": f"no picture: {path} ({' '.join(str(error).split()) or type(error).__name__})"}
     store.append(f"data:image/png;base64,{base64.b64encode(content).decode()}")

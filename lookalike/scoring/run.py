@@ -322,10 +322,24 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
             "better": found.better,
             "statistics": described,
             "unpaired": [lack._asdict() | {"path": tables.as_text(lack.path)} for lack in pairs.unpaired],
+            **tables.provenance(output, _shown(pairs, described)),
         }
         tables.write(output, scorer.names, metadata, _rows(journal, pairs, places, len(scorer.names)))
         runs.write_json(statistics_file(output), metadata)
     return found
+
+
+def _shown(pairs: Pairs, described: dict[str, Any]) -> set[str]:
+    """The paths of the pairs that statistics name, which a report shows."""
+    methods = {tables.as_text(method): index for index, method in enumerate(pairs.methods)}
+    groups = {tables.as_text(group.pair): index for index, group in enumerate(pairs.groups)}
+    return {
+        path
+        for method, columns in described["methods"].items()
+        for column in columns.values()
+        for one in column["worst"]
+        for path in pairs.paths(methods[method], groups[one["pair"]])
+    }
 
 
 def statistics_file(output: Path) -> Path:

@@ -17,6 +17,7 @@ from places import PATIENCE, ROOT
 from skimage import data
 
 from lookalike import __version__, files, registry, signature
+from lookalike.cli import codes
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.losses.presets import PRESETS
@@ -185,6 +186,82 @@ def test_interrupted_is_130(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("wait", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+def test_interrupted_in_the_first_moments_is_130_and_quiet(pair: tuple[Path, Path], wait: float) -> None:
+    """From the program's first line on, and while torch is being imported."""
+    ready = "import sys; print(flush=True); sys.argv = sys.argv[1:]; from lookalike.__main__ import run; run()"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", ready, "lookalike", "score", *map(str, pair)], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        time.sleep(0.05 + wait)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) in (130, 0)  # 0: it was quicker
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_closed_streams_are_no_error(pair: tuple[Path, Path], tmp_path: Path, closed: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    table = tmp_path / "map.png"
+    command = f'"$0" -m lookalike score "$1" "$2" -m l1 --map "$3" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, *map(str, pair), str(table)], env=environment, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(table) as drawn:
+        assert drawn.size == (200, 200)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names with such letters are tried on Linux")
+def test_names_cannot_steer_the_terminal(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    name = "\x1b]0;owned\x07\x1b[2J\nfailed: \u202egnp.png"
+    for folder, path in zip(("ref", "x"), pair, strict=True):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(path.read_bytes())
+    (tmp_path / "x" / f"extra{name}").write_bytes(b"")
+    (tmp_path / "ref" / f"bad{name}").write_bytes(b"")
+    (tmp_path / "x" / f"bad{name}").write_bytes(b"")
+    escaped = "\\x1b]0;owned\\x07\\x1b[2J\\nfailed: \\u202egnp"
+    for arguments in (
+        ("score", tmp_path / "ref", tmp_path / "x", "-m", "l1"),
+        ("score", pair[0], tmp_path / "x" / f"extra{name}", "-m", "l1"),
+        ("score", *pair, "-m", "l1", "--map", tmp_path / name),
+        ("view", pair[0], pair[1], "-m", "l1", "--maps", "ssim", "-o", tmp_path / f"{name}.html"),
+    ):
+        done = run(*arguments)
+        said = done.stdout + done.stderr
+        assert escaped.replace("\\n", " ") in said or escaped in said, arguments
+        assert not any(letter in said for letter in "\x1b\x07\u202e")
+
+
+def test_exit_codes_are_worded_once() -> None:
+    root = Path(__file__).parents[2]
+    words = " ".join(codes.MEANING.split())
+    assert words in " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+
+@pytest.mark.parametrize("task", ["autoencode", "restore", "translate"])
+def test_the_help_of_what_is_switched_off_says_what_that_does(
+    task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["lab", task, "--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--no-flip mirror no crop (default: half of the crops are mirrored)" in said
+    assert "--no-calibrate leave the losses as they are" in said
+    assert "(default: True)" not in said
 
 
 # score

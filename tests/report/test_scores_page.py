@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,38 @@ def test_pictures_that_are_gone_are_said(table: Path, tmp_path: Path):
     text = scores.write(tmp_path / "t.jsonl").read_text(encoding="utf-8")
     assert f"not found: {tmp_path / 'gone.png'}" in text
     assert stored(text, "pictures")
+
+
+def test_the_pictures_are_those_that_were_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another project of the same layout, from whose folder the report is asked for, lends none of its pictures."""
+    for project, seed in (("mine", 0), ("other", 9)):
+        for name, sigma in (("ref", 0), ("net", 9)):
+            (tmp_path / project / name).mkdir(parents=True)
+            noise = np.random.default_rng(seed).normal(0, sigma, (24, 24))
+            pixels = np.clip(np.rint(20 * seed + 40 + noise), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / project / name / "a.png")
+    (tmp_path / "mine" / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    score_folders(Path("ref"), [Path("net")], ["psnr"], output=Path("out/o.csv"))
+    monkeypatch.chdir(tmp_path / "other")
+
+    def shown() -> list[int]:
+        store = stored(scores.write(tmp_path / "mine/out/o.csv").read_text(encoding="utf-8"), "pictures")
+        return [
+            int(np.asarray(Image.open(io.BytesIO(base64.b64decode(one.split(",")[1])))).mean()) for one in store
+        ]
+
+    assert [abs(level - 40) < 5 for level in shown()] == [True, True]
+    shutil.copy(tmp_path / "other/net/a.png", tmp_path / "mine/net/a.png")  # changed since it was scored
+    assert len(shown()) == 1
+    page = (tmp_path / "mine/out/o.csv.html").read_text(encoding="utf-8")
+    assert "another file than the one that was scored: net/a.png" in page
+    (tmp_path / "mine/net/a.png").unlink()
+    assert len(shown()) == 1
+    assert "not found: net/a.png" in (tmp_path / "mine/out/o.csv.html").read_text(encoding="utf-8")
+    shutil.move(tmp_path / "mine", tmp_path / "moved")  # as a whole, with its pictures
+    text = scores.write(tmp_path / "moved/out/o.csv").read_text(encoding="utf-8")
+    assert len(stored(text, "pictures")) == 1
 
 
 def test_the_page_holds_no_more_pictures_than_it_says(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
