@@ -23,6 +23,21 @@ def meant(given: object, known: Iterable[str]) -> str:
     return f" (did you mean {words[near[0]]!r}?)" if near else ""
 
 
+def there_are(given: object, known: Iterable[str], most: int = 8) -> str:
+    """What there is, for the end of an error: all of a few words, of many those that are nearest to what was given.
+
+    Example:
+        >>> there_are("x", ["ssim", "l1"]), there_are("ssm", ["l1", "l2", "ssim", "ms_ssim"], 2)
+        ('there are ssim, l1', 'there are ssim, ms_ssim and 2 more')
+    """
+    words = list(known)
+    if len(words) <= most:
+        return f"there are {', '.join(words)}"
+    plain = {_plain(word): word for word in words}
+    near = [plain[word] for word in difflib.get_close_matches(_plain(str(given)[:80]), plain, most, 0.0)]
+    return f"there are {', '.join(near)} and {len(words) - len(near)} more"
+
+
 def _plain(word: str) -> str:
     return word.lower().replace("-", "_")
 
@@ -42,7 +57,8 @@ def choice(who: str, name: str, value: object, choices: Iterable[str]) -> None:
     if isinstance(value, str) and value in known:
         return
     hint = meant(value, known) if isinstance(value, str) else ""
-    raise ValueError(f"{who}: {name} must be one of {', '.join(known)}; got {value!r}{hint}")
+    shown = ", ".join(known) if len(known) <= 8 else there_are(value, known).removeprefix("there are ")
+    raise ValueError(f"{who}: {name} must be one of {shown}; got {value!r}{hint}")
 
 
 def real(

@@ -10,7 +10,7 @@ from typing import Any
 
 from lookalike import metrics
 from lookalike.metric import Metric
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 from lookalike.weights import known
 
 
@@ -86,7 +86,7 @@ def weights_of(name: str) -> tuple[str, ...]:
     if name in known.PARTS:
         return (name,)
     names = [*sets, *known.PARTS]
-    raise ValueError(f"no weights are called {name!r}{meant(name, names)}; there are {', '.join(names)}")
+    raise ValueError(f"no weights are called {name!r}{meant(name, names)}; {there_are(name, names)}")
 
 
 def cheap() -> list[str]:
@@ -114,7 +114,7 @@ def metric_class(name: str) -> type[Metric]:
     if not isinstance(name, str):
         raise TypeError(f"a metric's name is text, such as 'ssim'; got {type(name).__name__}")
     if name not in known:
-        raise ValueError(f"no metric is called {name!r}{meant(name, known)}; there are {', '.join(catalog())}")
+        raise ValueError(f"no metric is called {name!r}{meant(name, known)}; {there_are(name, catalog())}")
     return known[name]
 
 

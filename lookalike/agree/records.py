@@ -15,7 +15,7 @@ from scipy import stats
 
 from lookalike.agree.correlation import LEAST, Agreement, Fit, agreement
 from lookalike.agree.opinions import Better
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 
 ALL = "all"
 OPINIONS = ("mos", "dmos", "opinion")  # the names under which a column of opinions is known
@@ -169,7 +169,7 @@ def _named(path: Path, names: Sequence[str], asked: str | None, known: Sequence[
             )
         return found
     if asked not in names:
-        raise ValueError(f"{path}: has no column {asked!r}{meant(asked, names)}; there are {', '.join(names)}")
+        raise ValueError(f"{path}: has no column {asked!r}{meant(asked, names)}; {there_are(asked, names)}")
     return asked
 
 

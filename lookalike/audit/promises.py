@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from lookalike.audit.subjects import Subject, degenerate, distorted, subject_of
 from lookalike.distortions import DISTORTIONS
 from lookalike.metric import PROMISES
+from lookalike.options import there_are
 
 Verdict = Literal["kept", "broken", "declined"]
 TOLERANCE = 1e-5  # of float32 values of order one
@@ -65,7 +66,7 @@ def run(
     """
     unknown = [promise for promise in promises if promise not in PROMISES]
     if unknown:
-        raise ValueError(f"audit: no promise is called {unknown[0]!r}; there are {', '.join(PROMISES)}")
+        raise ValueError(f"audit: no promise is called {unknown[0]!r}; {there_are(unknown[0], PROMISES)}")
     subject = target if isinstance(target, Subject) else subject_of(target, device)
     findings = []
     for promise in promises:

@@ -15,7 +15,7 @@ from lookalike.conventions import CONVENTIONS
 from lookalike.losses import presets
 from lookalike.losses.expressions import check_text, parse
 from lookalike.metric import Metric
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 
 
 def loss(
@@ -53,7 +53,7 @@ def loss(
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(
             f"loss: no convention {convention!r}{meant(convention, CONVENTIONS)}; "
-            f"there are {', '.join(CONVENTIONS)}"
+            f"{there_are(convention, CONVENTIONS)}"
         )
     if is_preset(expression.strip()):
         row = presets.preset(expression.strip())
@@ -89,6 +89,8 @@ def is_preset(name: str) -> bool:
     """
     if name in presets.PRESETS or name in registry.names() or not re.fullmatch(r"(?=.*[A-Za-z])[\w/@]+", name):
         return name in presets.PRESETS
+    if name.partition("/")[0] in registry.names():  # a division, which the grammar answers
+        return False
     near = difflib.get_close_matches(name, [*registry.names(), *presets.PRESETS], 1, 0.3)
     return "/" in name or "@" in name or any(one in presets.PRESETS for one in near)
 

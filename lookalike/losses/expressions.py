@@ -45,9 +45,17 @@ def parse(expression: str) -> list[Summand]:
         ) from None
     if constant:
         raise ValueError(
-            f"loss: {expression!r} adds the number {constant:g}, which has no gradient; multiply instead"
+            f"loss: {expression!r} adds the number {constant:g}, which has no gradient; {_instead(terms)}"
         )
     return terms
+
+
+def _instead(terms: list[Summand]) -> str:
+    """What to write instead of ``1 - ssim``: a loss turns its metrics so that lower is better."""
+    if terms and all(term.weight < 0 for term in terms):
+        written = " + ".join(f"{-term.weight:g}*{term.name}" if term.weight != -1 else term.name for term in terms)
+        return f"write {written!r}: a metric is turned so that lower is better, ssim to 1 − SSIM"
+    return "leave it out, or multiply by it"
 
 
 def check_text(expression: object) -> None:
@@ -82,6 +90,18 @@ def _walk(node: ast.expr, text: str) -> tuple[float, list[Summand]]:
             for weight in (number, *(term.weight for term in terms)):
                 _finite(weight, node, text)
             return number, terms
+        case ast.BinOp(op=ast.Div(), left=left, right=right):
+            divisor, divided = _walk(right, text)
+            factor = _part(left, text)
+            factor = f"({factor})" if isinstance(left, ast.BinOp) else factor
+            written = f"{1 / divisor:.6g}*{factor}" if divisor and not divided else ""
+            advice = f"multiply instead: {written}" if written else "only numbers may multiply, and none divides"
+            raise ValueError(f"loss: {_part(node, text)!r} divides, which is not part of the grammar; {advice}")
+        case ast.BinOp(op=ast.Pow()):
+            raise ValueError(
+                f"loss: {_part(node, text)!r} is a power, which is not part of the grammar; compute it yourself "
+                "from lookalike.get(NAME)(x, y), which gives scores with a gradient"
+            )
     raise ValueError(
         f"loss: cannot read {_part(node, text)!r} in {text!r}; "
         "the grammar is numbers, + - *, parentheses, names and name(option=value)"

@@ -26,7 +26,7 @@ from lookalike.algebra import Loss, Prepared, Term
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim.setting import Setting
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 
 SIGNED = (-1.0, 1.0)
 CENTRE_SIGMA = 0.5  # of g, in pixels
@@ -200,9 +200,7 @@ def preset(name: str) -> Preset:
         '0.8*l1 + 0.2*ssim(border=zero)'
     """
     if name not in PRESETS:
-        raise ValueError(
-            f"loss: no preset is called {name!r}{meant(name, PRESETS)}; there are {', '.join(PRESETS)}"
-        )
+        raise ValueError(f"loss: no preset is called {name!r}{meant(name, PRESETS)}; {there_are(name, PRESETS)}")
     return PRESETS[name]
 
 

@@ -69,7 +69,8 @@ class LPIPSAlex(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="lpips_alex", title="LPIPS on AlexNet", paper="Zhang et al. 2018, doi 10.1109/CVPR.2018.00068",
+        name="lpips_alex", aliases=("lpips",), title="LPIPS on AlexNet",
+        paper="Zhang et al. 2018, doi 10.1109/CVPR.2018.00068",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=31, channels=(3,),
         weights=("alexnet", "lpips-alex-heads"),
         declines={"channels": "the network learned colours: red and blue do not count alike"},
@@ -138,7 +139,12 @@ class LPIPSVGG(LPIPSAlex):
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
-        LPIPSAlex.facts, name="lpips_vgg", title="LPIPS on VGG16", min_side=16, weights=("vgg16", "lpips-vgg-heads")
+        LPIPSAlex.facts,
+        name="lpips_vgg",
+        aliases=(),
+        title="LPIPS on VGG16",
+        min_side=16,
+        weights=("vgg16", "lpips-vgg-heads"),
     )
     _network = "vgg16"
     _heads = "lpips-vgg-heads"
@@ -154,7 +160,7 @@ class LPIPSSqueeze(LPIPSAlex):
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
-        LPIPSAlex.facts, name="lpips_squeeze", title="LPIPS on SqueezeNet 1.1", min_side=17,
+        LPIPSAlex.facts, name="lpips_squeeze", aliases=(), title="LPIPS on SqueezeNet 1.1", min_side=17,
         weights=("squeezenet1_1", "lpips-squeeze-heads"), declines={
             **LPIPSAlex.facts.declines,
             "reach": "the first convolution, of stride 2 and without border, misses the last row of an even side",

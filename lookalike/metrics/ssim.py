@@ -29,7 +29,7 @@ from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Scales as Pyramid
 from lookalike.ops.ssim.setting import Setting
-from lookalike.options import choice, meant, real, reals, whole
+from lookalike.options import choice, meant, real, reals, there_are, whole
 from lookalike.signature import number
 
 Small = Literal["raise", "reduce"]
@@ -487,7 +487,7 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
         known = conventions.CONVENTIONS
         if convention not in known:
             raise ValueError(
-                f"{who}: no convention {convention!r}{meant(convention, known)}; there are {', '.join(known)}"
+                f"{who}: no convention {convention!r}{meant(convention, known)}; {there_are(convention, known)}"
             )
         convention = known[convention]
     for name, value in changes.items():

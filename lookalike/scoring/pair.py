@@ -12,7 +12,7 @@ from lookalike import batches, ranges, registry
 from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
 from lookalike.metric import Metric
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 from lookalike.ranges import DataRange
 
 
@@ -115,7 +115,7 @@ def check_convention(convention: str | None, asked: Sequence[str | Metric]) -> N
         return
     if convention not in CONVENTIONS:
         hint = meant(convention, CONVENTIONS)
-        raise ValueError(f"measure: no convention {convention!r}{hint}; there are {', '.join(CONVENTIONS)}")
+        raise ValueError(f"measure: no convention {convention!r}{hint}; {there_are(convention, CONVENTIONS)}")
     if not any(isinstance(entry, str) and "convention" in registry.options_of(entry) for entry in asked):
         names = ", ".join(entry if isinstance(entry, str) else entry.facts.name for entry in asked)
         raise ValueError(f"measure: {names} has no conventions, {convention!r} would change nothing")

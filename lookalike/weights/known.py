@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lookalike.options import meant
+from lookalike.options import meant, there_are
 
 _TORCHVISION = "BSD-3-Clause (torchvision); trained on ImageNet"
 _COPY = f"{_TORCHVISION}; the copy's package says BSD in its classifiers, without a licence file"
@@ -167,5 +167,5 @@ def part(name: str) -> Part:
         'vgg16_features.pth'
     """
     if name not in PARTS:
-        raise ValueError(f"no weights are called {name!r}{meant(name, PARTS)}; there are {', '.join(PARTS)}")
+        raise ValueError(f"no weights are called {name!r}{meant(name, PARTS)}; {there_are(name, PARTS)}")
     return PARTS[name]
