@@ -77,7 +77,7 @@ def measure(target: str | nn.Module | Subject, *, device: str = "cpu") -> Figure
     def tried(name: str, figure: Callable[[Subject], _Result]) -> _Result | None:
         try:
             return figure(subject)
-        except Exception as error:  # a stranger may fail in any way it likes
+        except Exception as error:  # third-party code may fail in any way
             failures[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             return None
 

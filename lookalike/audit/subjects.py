@@ -32,7 +32,7 @@ class Subject:
         better: direction.
         best: score of identical images.
         side, channels: of the test images.
-        facts: what it says of itself, None for strangers.
+        facts: what it says of itself, None for third-party ones.
         rebuilt: makes the same metric for another data_range, where it takes one.
         device: where the test images are.
     """
@@ -138,7 +138,7 @@ def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]
         make: Any = getattr(import_module(module_name), name)
     except AttributeError:
         raise ValueError(f"audit: module {module_name!r} has no {name!r}") from None
-    except Exception as error:  # a stranger's module may fail in any way it likes
+    except Exception as error:  # a third-party module may fail in any way
         raise ValueError(f"audit: cannot import {module_name!r} ({type(error).__name__}: {error})") from None
     if not callable(make):
         raise TypeError(f"audit: {path} is {make!r}; name a function or class to call with two batches")
@@ -178,7 +178,7 @@ def _third_party(name: str, built: Any, rebuilt: Callable[[Any], Any] | None, de
                 with torch.no_grad():
                     best = float(built(y, y).mean())
                     noisy = float(built(distorted(y, "gaussian_noise", 0.1), y).mean())
-            except Exception as error:  # a stranger may refuse in any way it likes
+            except Exception as error:  # third-party code may refuse in any way
                 reasons.append(f"{side} px, {channels} channels: {type(error).__name__}: {error}")
                 continue
             better = "higher" if best > noisy else "lower"

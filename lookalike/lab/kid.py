@@ -165,7 +165,7 @@ def _own(path: str, device: str) -> Describer:
     try:
         found: Any = getattr(import_module(module_name), name)
         network = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # a stranger's module may fail in any way it likes
+    except Exception as error:  # a third-party module may fail in any way
         raise ValueError(f"kid: cannot make {path!r} ({type(error).__name__}: {error})") from None
     if not isinstance(network, nn.Module):
         raise TypeError(f"kid: {path!r} must be or make a torch.nn.Module, is {type(network).__name__}")

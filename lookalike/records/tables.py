@@ -1,4 +1,4 @@
-"""The score table: one row a pair of images; the treaty between scoring, which writes it, and the report.
+"""The score table: one row a pair of images; the contract between scoring, which writes it, and the report.
 
 A table is a ``.parquet``, ``.csv`` or ``.jsonl`` file with these columns:
 

@@ -1,4 +1,4 @@
-"""What a viewer shows: one reference, what is judged against it, where they differ and by how much; the treaty
+"""What a viewer shows: one reference, what is judged against it, where they differ and by how much; the contract
 between scoring, which makes it, and the page.
 
 Pictures and maps are PNG files in memory, ready to be put into a page. Nothing here needs torch.

@@ -56,8 +56,8 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     statistics = found.metadata.get("statistics")
     if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
         raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
-    if strangers := {row.method for row in found.rows} - set(statistics["methods"]):
-        raise ValueError(f"{table}: its statistics lack {', '.join(sorted(strangers))}; make it again")
+    if unknown := {row.method for row in found.rows} - set(statistics["methods"]):
+        raise ValueError(f"{table}: its statistics lack {', '.join(sorted(unknown))}; make it again")
     methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
     store: list[str] = []
     paired = [row for row in found.rows if row.reference and row.image]  # the others are half a pair

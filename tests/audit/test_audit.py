@@ -85,7 +85,7 @@ def test_a_planted_fault_is_found_by_its_name(fault):
     assert finding.detail
 
 
-def test_a_sound_stranger_breaks_nothing():
+def test_a_sound_third_party_loss_breaks_nothing():
     assert [f for f in audit.run(Wrong()) if f.verdict == "broken"] == []
 
 

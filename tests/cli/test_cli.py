@@ -85,8 +85,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "strangers_losses.py").write_text(BROKEN_LOSS)
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "third_party_losses.py").write_text(BROKEN_LOSS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -492,8 +492,8 @@ def test_audit_of_our_own_keeps_its_promises(capsys: pytest.CaptureFixture[str])
     assert done.stdout.splitlines()[-1] == f"0 of {len(PROMISES)} promises broken"
 
 
-def test_audit_of_a_loss_of_this_folder_finds_what_breaks(strangers: Path) -> None:
-    done = run("audit", "strangers_losses:Backwards", "--promises", "symmetric", "pure", cwd=strangers)
+def test_audit_of_a_loss_of_this_folder_finds_what_breaks(third_party: Path) -> None:
+    done = run("audit", "third_party_losses:Backwards", "--promises", "symmetric", "pure", cwd=third_party)
     assert done.returncode == 1
     assert done.stderr == ""
     rows = {line.split()[1]: line.split()[2] for line in done.stdout.splitlines()[2:-1]}
@@ -510,15 +510,15 @@ def test_audit_of_a_preset_and_of_an_expression(capsys: pytest.CaptureFixture[st
 
 
 def test_audit_of_several_is_one_table(
-    strangers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    third_party: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
-    asked = ["l1", "strangers_losses:Backwards", "strangers_losses:Fine"]
+    asked = ["l1", "third_party_losses:Backwards", "third_party_losses:Fine"]
     arguments = ["audit", *asked, "--promises", "symmetric", "gradcheck"]
     found = printed_json(capsys, *arguments, code=1)
     assert list(found) == asked
-    assert verdicts(found["strangers_losses:Backwards"])["symmetric"] == "broken"
-    assert verdicts(found["strangers_losses:Fine"]) == {"symmetric": "kept", "gradcheck": "kept"}
+    assert verdicts(found["third_party_losses:Backwards"])["symmetric"] == "broken"
+    assert verdicts(found["third_party_losses:Fine"]) == {"symmetric": "kept", "gradcheck": "kept"}
     assert main(arguments) == 1
     said = capsys.readouterr().out
     assert "✓ kept" in said
