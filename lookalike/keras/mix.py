@@ -14,6 +14,9 @@ from lookalike.conventions import MS_WEIGHTS
 from lookalike.keras import planes, ssim
 from lookalike.metrics import zhao
 from lookalike.ops import window as windows
+from lookalike.ops.ssim.setting import Setting
+
+_WANG = Setting((1.0,))  # for the constants of Wang et al. 2004, which the mix uses
 
 
 def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
@@ -25,9 +28,9 @@ def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
         trim = widest - _radius(sigma) if metric.border == "valid" else 0
         inner = [slice(trim, side - trim) for side in x.shape[2:]]
         local = ssim.moments(x[:, :, *inner], y[:, :, *inner], _taps(sigma), metric.border)
-        similarity = similarity * ssim.contrast_structure_of(local, zhao.C2)
+        similarity = similarity * ssim.contrast_structure_of(local, _WANG.c2)
     # The luminance is of the coarsest scale, the last one.
-    similarity = similarity * ssim.luminance_of(local, zhao.C1)
+    similarity = similarity * ssim.luminance_of(local, _WANG.c1)
     error = planes.blur(ops.abs(x - y), _taps(metric.sigmas[-1]), metric.border)
     error = ops.mean(error, (1, 2, 3)) * (x.shape[1] if isinstance(metric, zhao.ZhaoMixCode) else 1)
     return metric.alpha * (1 - ops.mean(similarity, (1, 2, 3))) + (1 - metric.alpha) * error

@@ -94,7 +94,7 @@ def test_metrics_without_masks_say_so(pair, mask, name):
     with pytest.raises(TypeError, match=f"{name}: takes no mask"):
         lookalike.get(name, check="shapes")(*pair, mask)
     with pytest.raises(TypeError, match=f"{name}: takes no mask"):
-        lookalike.get(name, check="shapes").as_loss(*pair, mask)
+        lookalike.get(name, check="shapes").as_loss(pair[0], pair[1], mask)
 
 
 @pytest.mark.parametrize(
