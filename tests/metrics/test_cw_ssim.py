@@ -38,12 +38,13 @@ def golden(path):
 
 
 def misses(values, images, dtype):
-    """How far off the scores of every setting are, by pair and setting."""
+    """How far off the scores are, by pair and setting: of every setting in double precision, of one in single."""
     found = {}
-    for name, (reference, judged) in images.items():
+    for at, (name, (reference, judged)) in enumerate(images.items()):
         x, y = from_levels(judged, dtype), from_levels(reference, dtype)
-        for key, options in SETTINGS.items():
-            if values[name].get(key) is not None:
+        for turn, (key, options) in enumerate(SETTINGS.items()):
+            asked = dtype == torch.float64 or turn == at % len(SETTINGS)
+            if asked and values[name].get(key) is not None:
                 found[name, key] = abs(float(cw_ssim(x, y, **options)) - values[name][key])
     return found
 
@@ -53,7 +54,7 @@ def test_the_authors_numbers(dtype, tolerance):
     values = golden(GOLDEN_FOLDER / "authors.json")
     images = pairs.sk_pairs() | {"skimage/camera_noisy": pairs.camera_noisy()}
     found = misses(values, images, dtype)
-    assert len(found) == 80
+    assert len(found) == (80 if dtype == torch.float64 else 20)
     assert max(found.values()) < tolerance
 
 
