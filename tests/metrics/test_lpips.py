@@ -255,7 +255,7 @@ def test_the_smallest_side_is_the_networks(kind, files):
 def test_it_has_no_parameters_and_trains_as_a_loss(alex):
     assert list(alex.parameters()) == []
     loss = losses.Loss({"lpips": (1.0, alex)})
-    x, y = picture().requires_grad_(), picture(seed=1)
+    x, y = picture(64).requires_grad_(), picture(64, seed=1)
     before = float(loss(x, y).detach())
     [gradient] = torch.autograd.grad(loss(x, y), x)
     after = float(loss((x - 0.1 * gradient / gradient.norm()).detach(), y))
