@@ -19,11 +19,11 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """Text of others, a file's name say, that cannot move the cursor or end a line: controls stand escaped.
+    r"""Text of others, a file's name say, that cannot move the cursor or end a line: controls stand escaped.
 
     Example:
         >>> visible("a\x1b[31m\nb"), visible("caf\u00e9 \u202e")
-        ('a\\x1b[31m\\nb', 'caf\u00e9 \\u202e')
+        ('a\\x1b[31m\\nb', 'café \\u202e')
     """
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
