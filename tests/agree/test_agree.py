@@ -85,6 +85,7 @@ def test_known_parameters_come_back():
     np.testing.assert_allclose(found.parameters, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_value_narrow_with_pairs_and_come_again_by_seed():
     few, many = (agree.agreement(*drawn(n), resamples=200) for n in (60, 600))
     assert many == agree.agreement(*drawn(600), resamples=200)
@@ -186,6 +187,7 @@ def live(folder):
 FOLDERS = {"tid2013": (tid, 15), "kadid10k": (kadid, 5), "csiq": (csiq, 10), "live": (live, 30)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_database_is_read_from_its_folder_and_scored(name, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -173,6 +173,7 @@ def test_a_full_disk_is_one_line() -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_interrupted_is_130(tmp_path: Path) -> None:
     (tmp_path / "slow_loss.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(1200)\n")
@@ -377,6 +378,7 @@ def test_unreadable_input_in_a_process(pair: tuple[Path, Path], tmp_path: Path) 
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
 def test_names_that_are_not_text_are_shown_escaped(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -404,6 +406,7 @@ def test_ruler_prints_a_row_a_convention(pair: tuple[Path, Path], capsys: pytest
     assert lines[-1].startswith(f"{len(CONVENTIONS)} conventions from ")
 
 
+@pytest.mark.slow
 def test_ruler_names_the_convention_of_a_number(
     pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -485,6 +488,7 @@ def verdicts(findings: Sequence[dict[str, str]]) -> dict[str, str]:
     return {finding["promise"]: finding["verdict"] for finding in findings}
 
 
+@pytest.mark.slow
 def test_audit_of_our_own_keeps_its_promises(capsys: pytest.CaptureFixture[str]) -> None:
     done = called(capsys, "audit", "l2")
     assert done.returncode == 0, done.stdout
@@ -492,6 +496,7 @@ def test_audit_of_our_own_keeps_its_promises(capsys: pytest.CaptureFixture[str])
     assert done.stdout.splitlines()[-1] == f"0 of {len(PROMISES)} promises broken"
 
 
+@pytest.mark.slow
 def test_audit_of_a_loss_of_this_folder_finds_what_breaks(third_party: Path) -> None:
     done = run("audit", "third_party_losses:Backwards", "--promises", "symmetric", "pure", cwd=third_party)
     assert done.returncode == 1

@@ -9,6 +9,7 @@ import pytest
 from places import ROOT
 
 
+@pytest.mark.slow
 def test_the_readme_tables_come_from_the_code():
     pytest.importorskip("skimage", reason="the README's photograph comes with scikit-image")
     done = subprocess.run(

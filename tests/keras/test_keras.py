@@ -9,6 +9,7 @@ import pytest
 from places import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
 def test_the_suite_on(backend):
     for package in ("keras", backend):

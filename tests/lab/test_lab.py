@@ -195,6 +195,7 @@ bakeoff.run(recipe, folder)
 """
 
 
+@pytest.mark.slow
 def test_kill_9_during_a_save_leaves_a_loadable_checkpoint(photos: Path, tmp_path: Path) -> None:
     recipe = small("autoencode", photos, losses=("l1",))
     runs.write_json(tmp_path / "asked.json", recipe.as_json())
@@ -289,6 +290,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_the_doubled_batch(photos: Path, sides: Path, tmp_path: Path) -> None:
     # Adam divides a gradient by its own size, so that rounding errors of gradients that are zero in truth, such as
     # a bias's before a norm, become whole steps: a GAN's losses stay within 1e-5 for 20 small steps only.
@@ -635,6 +637,7 @@ def judged(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     return folder, judge.judge(folder, report=quiet)
 
 
+@pytest.mark.slow
 def test_the_matrix_has_a_row_a_loss_and_a_column_a_metric(judged: tuple[Path, dict[str, Any]]) -> None:
     folder, matrix = judged
     names = [column["name"] for column in matrix["columns"]]
@@ -689,6 +692,7 @@ def test_judging_on_other_images(judged: tuple[Path, dict[str, Any]], tmp_path: 
     assert names == ["picture50", "picture51"]
 
 
+@pytest.mark.slow
 def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
     go(small("translate", sides, losses=("l1",), steps=2), tmp_path)
     matrix = judge.judge(tmp_path, report=quiet)
@@ -707,6 +711,7 @@ def test_translations_are_judged_both_ways(sides: Path, tmp_path: Path) -> None:
             assert (tmp_path / place).exists(), place
 
 
+@pytest.mark.slow
 def test_kid_judges_whole_sets_on_the_users_features(
     sides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -823,6 +828,7 @@ def options(recipe: Recipe, folder: Path) -> list[str]:
     return ["lab", recipe.task, "--recipe", str(file), "--out", str(folder / "run")]
 
 
+@pytest.mark.slow
 def test_from_the_command_to_the_page(
     photos: Path, tmp_path: Path, page: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,6 +110,7 @@ def compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_any_number_of_losses_and_metrics_compiles_in_one_process(pair, compiler):
     x, y = pair
     for weight in range(1, 10):  # one more than torch.compile's limit of eight

@@ -73,6 +73,7 @@ def test_files(name, key):
         check(key, file_pair(name), GOLDEN[name][key])
 
 
+@pytest.mark.slow
 @no_folder
 @pytest.mark.parametrize(
     ("name", "ssim", "ms_ssim"),

@@ -89,6 +89,7 @@ def test_sets_of_unequal_size(n, m):
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_gradients_are_those_of_the_values(distance):
     x, y = vectors(7, 3, 1).requires_grad_(), vectors(7, 3, 1, seed=1).requires_grad_()
@@ -242,6 +243,7 @@ def by_numpy(a, b, h=0.5):
     return -np.log((w / w.sum(1, keepdims=True)).max(0).mean())
 
 
+@pytest.mark.slow
 @needs("vgg16")
 @pytest.mark.parametrize(("kind", "recorded"), [("lcg", 1.984363), ("box5", 3.063087)])
 def test_values_on_the_trained_network(kind, recorded):

@@ -49,6 +49,7 @@ def misses(values, images, dtype):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-7)])
 def test_the_authors_numbers(dtype, tolerance):
     values = golden(GOLDEN_FOLDER / "authors.json")
@@ -58,6 +59,7 @@ def test_the_authors_numbers(dtype, tolerance):
     assert max(found.values()) < tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "golden").exists(), reason="the folder of image pairs is not here")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-7)])
 def test_the_authors_numbers_on_the_field_s_own_images(dtype, tolerance):
@@ -86,6 +88,7 @@ def test_the_authors_numbers_on_the_field_s_own_images(dtype, tolerance):
     assert max(found.values()) < tolerance
 
 
+@pytest.mark.slow
 def test_what_pyiqa_gives_on_grey_images():
     record = json.loads((GOLDEN_FOLDER / "recorded.json").read_text(encoding="utf-8"))
     values, images = record["values"]["pyiqa"]["cw_ssim"], pairs.all_pairs()
@@ -207,6 +210,7 @@ def test_images_without_contrast(dtype, side):
         assert abs(float(cw_ssim(x, other)) - wanted) < torch.finfo(dtype).eps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("options", [{}, {"K": 0.01}, {"levels": 1, "orientations": 2, "colour": "luma"}])
 def test_value_and_derivatives_are_finite(dtype, options):
@@ -272,6 +276,7 @@ def test_luma():
         CWSSIM(colour="luma")(x[:, :2], y[:, :2])
 
 
+@pytest.mark.slow
 def test_compiled_whole_at_several_sizes():
     torch.compiler.reset()
     compiled = torch.compile(CWSSIM(levels=3), fullgraph=True, backend="eager")

@@ -52,6 +52,7 @@ def authors(monkeypatch, network: dict, heads: dict):
     return peer
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 def test_values_and_gradients_equal_the_authors_package_on_any_weights(metric, files, monkeypatch):
     heads = torch.load(files["heads_file"], weights_only=True)
@@ -70,6 +71,7 @@ def test_values_and_gradients_equal_the_authors_package_on_any_weights(metric, f
     assert float((found - wanted).norm() / wanted.norm()) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @needs("dists")
 def test_it_equals_the_authors_package_on_the_real_weights(monkeypatch):
@@ -81,6 +83,7 @@ def test_it_equals_the_authors_package_on_the_real_weights(monkeypatch):
         torch.testing.assert_close(DISTS()(x, y), peer(x, y).view(1), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs("dists")
 def test_the_authors_values():
     from pairs import sk_pairs
@@ -93,6 +96,7 @@ def test_the_authors_values():
             assert float(real(judged, reference)) == pytest.approx(GOLDEN[key]["dists"], abs=2e-6), key
 
 
+@pytest.mark.slow
 def test_identical_images_score_zero_with_gradient_zero(metric):
     for y in (picture(), torch.full((1, 3, 40, 40), 0.3), torch.zeros(1, 3, 40, 40)):
         x = y.clone().requires_grad_()
@@ -104,6 +108,7 @@ def test_identical_images_score_zero_with_gradient_zero(metric):
         assert float(x.grad.abs().max()) == 0
 
 
+@pytest.mark.slow
 def test_texture_is_forgiven_and_structure_is_not(files):
     """With all weight on texture, positions do not count; with all on structure, they do."""
     y = picture()
@@ -116,6 +121,7 @@ def test_texture_is_forgiven_and_structure_is_not(files):
     assert scores["beta"] > 10 * scores["alpha"]
 
 
+@pytest.mark.slow
 def test_a_prepared_reference_gives_the_same_numbers(metric):
     x, y = picture(n=2), picture(seed=1, n=2)
     prepared = metric.prepare(y)
@@ -126,6 +132,7 @@ def test_a_prepared_reference_gives_the_same_numbers(metric):
     torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_float32(metric, dtype):
     x, y = picture().to(dtype), picture(seed=1).to(dtype)

@@ -71,6 +71,7 @@ def as_batch(image: np.ndarray) -> torch.Tensor:
     return batches.as_batch(image)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_maps_and_gradients_equal_the_authors_package_on_any_weights(kind, files):
@@ -106,6 +107,7 @@ def test_it_equals_the_authors_package_on_the_real_weights():
         torch.testing.assert_close(LPIPSAlex()(x, y), peer(x, y, normalize=True).flatten(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
@@ -147,6 +149,7 @@ def test_the_published_example(name, far, near, tolerance):
         assert float(metric(image, reference)) == pytest.approx(wanted, abs=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prepared_reference_gives_the_same_numbers(kind, files):
     metric = KINDS[kind](**files[kind], reduction="mean")
@@ -192,6 +195,7 @@ def test_the_reference_gets_a_gradient_only_where_it_asks(alex):
     assert not alex.prepare(y)(picture(seed=2)).requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_identical_images_and_zero_features_have_finite_gradients_in_anomaly_mode(kind, files):
     metric = KINDS[kind](**files[kind])

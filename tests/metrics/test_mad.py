@@ -173,6 +173,7 @@ def test_with_viqa_s_conventions_the_formula_is_viqa(name):
     assert by_numpy(*levels(name), VIQA) == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "low", "high"), [("viqa", 1.0, 2.0), ("pyiqa", 0.5, 0.85)])
 def test_the_packages_keep_their_distance(package, low, high):
     """They share the authors' program as a source, and neither the paper's nor each other's conventions."""

@@ -35,6 +35,7 @@ def toy() -> nn.Sequential:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_layer_equals_torchvisions(network, states, image):
     register_torchvision_schemas()

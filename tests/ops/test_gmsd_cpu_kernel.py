@@ -198,6 +198,7 @@ def test_in_forked_workers() -> None:
     assert torch.equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_the_slowest_instruction_set_agrees() -> None:
     program = (
         "import torch; from lookalike.metrics.gmsd import gmsd; from lookalike.ops import compiled; "

@@ -162,6 +162,7 @@ def test_second_derivatives(instruction_set: str) -> None:
         assert (found - wanted).abs().max() <= 4e-6 * wanted.abs().max()
 
 
+@pytest.mark.slow
 def test_gradcheck() -> None:
     parts = [part[..., :4, :5].double().requires_grad_() for part in (images(1, 2, 8, 8), images(1, 1, 8, 8))]
 
@@ -276,6 +277,7 @@ def test_in_forked_workers() -> None:
     assert torch.equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_the_slowest_instruction_set_agrees() -> None:
     program = (
         "import torch; from lookalike.ops.smooth import smooth; from lookalike.ops import compiled; "

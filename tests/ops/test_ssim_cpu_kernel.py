@@ -452,6 +452,7 @@ def test_in_forked_workers() -> None:
     assert torch.equal(found, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["baseline", "", "nonsense"])
 def test_the_instruction_set_can_be_masked(name: str) -> None:
     program = "from lookalike.ops import compiled as c; print(c.cpu.instruction_set() if c.cpu else c.absence)"

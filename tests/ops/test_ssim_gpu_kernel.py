@@ -62,6 +62,7 @@ def check(op: Op, x: Tensor, y: Tensor, upstream: Tensor, setting: Any, toleranc
 # ---- without an interpreter
 
 
+@pytest.mark.slow
 @pytest.mark.elsewhere(gpu_calls._INTERPRETED)
 @pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 def test_in_the_interpreter() -> None:
@@ -86,6 +87,7 @@ def test_declines_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "triton is not installed" in ssim.means.explain(x.double(), y.double(), GAUSS)
 
 
+@pytest.mark.slow
 def test_importing_the_op_imports_no_triton() -> None:
     program = "import sys, lookalike.ops.ssim; print('triton' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

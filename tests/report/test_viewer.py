@@ -568,6 +568,7 @@ def test_old_browsers_and_those_that_alter_canvases(made: Path, tmp_path: Path):
         assert page.run(altering) is False
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_4k_pair(tmp_path: Path):
     rows, columns = np.mgrid[0:2160, 0:3840]

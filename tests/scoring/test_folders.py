@@ -750,6 +750,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "ref", folder / "good"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_killed_runs_end_in_the_same_table(many: tuple[Path, Path], tmp_path: Path) -> None:
     score(many, tmp_path / "whole.csv", metrics=["psnr"])
@@ -814,6 +815,7 @@ def test_what_a_killed_run_left_beside_the_table_goes_at_the_next_run(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".scores.csv.mine"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_interrupted_is_130_and_keeps_what_was_scored(many: tuple[Path, Path], tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
@@ -969,6 +971,7 @@ def test_the_page_of_bad_files_says_these_outcomes() -> None:
         assert row.startswith("scored") if outcome is None else f"“{outcome}" in row, name
 
 
+@pytest.mark.slow
 def test_bad_files_are_3_in_a_process(bad: tuple[Path, Path, Any], tmp_path: Path) -> None:
     process = begin(bad[:2], tmp_path / "scores.csv", "--latex", str(tmp_path / "scores.tex"))
     said, complained = process.communicate(timeout=PATIENCE)
@@ -1188,6 +1191,7 @@ score_folders(ref, [good, bad], ["psnr", "ssim"], output=table, cluster="auto")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray is tried on Linux")
 def test_ray_gives_the_same_table_though_a_worker_is_killed(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the cluster needs Ray: pip install 'lookalike[cluster]'")

@@ -184,6 +184,7 @@ def test_volumes_are_measured_by_those_that_take_them() -> None:
 # Maps
 
 
+@pytest.mark.slow
 def test_a_pair_is_scored_without_the_compiler() -> None:
     """Torch loads it on the first call of an operator made in Python, and takes longer than for itself."""
     code = (

@@ -151,6 +151,7 @@ def busy() -> Iterator[None]:
             process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("busy")
 def test_what_is_damaged_does_not_depend_on_the_load(tmp_path: Path) -> None:
     """A decoder of several threads hands out a damaged frame before it knows, one time in five."""
