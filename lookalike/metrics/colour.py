@@ -21,6 +21,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops.ciede2000 import ciede2000
+from lookalike.ops.masks import masked_mean, of_pixels
 
 _NO_PAPER = "textbook"
 _PAPER = "Sharma, Wu, Dalal 2005, doi 10.1002/col.20070"
@@ -128,11 +129,15 @@ class CIEDE2000(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="ciede2000", title="CIEDE2000 colour difference", paper=_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, smooth=False, channels=(3,), declines={"channels": _COLOURS},
+        range=(0.0, math.inf), identical=0.0, smooth=False, channels=(3,), masks=True,
+        declines={"channels": _COLOURS},
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return masked_mean(self.score_map(x, y), of_pixels(mask))
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         return ciede2000(colour.lab(x), colour.lab(y))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
+from lookalike.ops.masks import masked_mean, of_pixels
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import separable
 
@@ -147,7 +148,7 @@ class FLIP(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="flip", title="FLIP (low dynamic range)", paper="Andersson et al. 2020, doi 10.1145/3406183",
-        better="lower", range=(0.0, 1.0), identical=0.0, smooth=False, channels=(3,),
+        better="lower", range=(0.0, 1.0), identical=0.0, smooth=False, channels=(3,), masks=True,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip
 
@@ -159,6 +160,10 @@ class FLIP(Metric):
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """The map is averaged over the valid pixels."""
+        return masked_mean(self.score_map(x, y), of_pixels(mask))
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         return flip_map(x, y, ppd=self.ppd)

@@ -22,6 +22,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops import gmsd as gradients
+from lookalike.ops.masks import of_pixels
 
 _C = 170 / 255**2
 _MASKING = 0.5
@@ -80,12 +81,17 @@ class GMSD(Metric):
     facts: ClassVar[Facts] = Facts(
         name="gmsd", title="Gradient magnitude similarity deviation", better="lower", range=(0.0, 1.0),
         identical=0.0, paper="Xue et al. 2014, doi 10.1109/TIP.2013.2293423", smooth=False, min_side=3,
-        channels=(1, 3),
+        channels=(1, 3), masks=True,
         declines={"channels": "luma weighs green most"},
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return gmsd(x, y)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """A window counts by the share of it that is valid."""
+        x, y = colour.luma(x), colour.luma(y)
+        return gradients.masked_deviation(x, y, of_pixels(mask), constant=_C)[:, 0]
 
     def settings(self) -> dict[str, object]:
         return {"colour": "luma-bt601"}

@@ -6,3 +6,4 @@ from lookalike.ops._kernels import Op
 from lookalike.ops.gmsd import cpu, reference
 
 deviation = Op(reference.deviation, cpu.deviation_kernel)
+masked_deviation = Op(reference.masked_deviation)

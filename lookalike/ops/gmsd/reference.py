@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from lookalike.ops import colour
+from lookalike.ops import colour, masks
 from lookalike.ops.gradient import PREWITT, energy
 
 
@@ -44,6 +44,29 @@ def deviation(
         if weight:
             total = total + weight * _variance(_similarity(x, y, masking, constant), correction)
     return colour.root(total)
+
+
+def masked_deviation(x: Tensor, y: Tensor, mask: Tensor, *, constant: float) -> Tensor:
+    """√v at half size over the windows that count, with the sample variance, as Xue et al. 2014.
+
+    Args:
+        x, y: planes, ``(n, 1, h, w)``, 0 where the mask is 0.
+        mask: ``(n, 1, h, w)`` in [0, 1]; a window, 6 x 6 pixels, counts by its valid share.
+        constant: as in `deviation`.
+
+    Returns:
+        ``(n, 1)``.
+
+    Example:
+        >>> import torch
+        >>> y = torch.linspace(0, 8, 64).square().cos().add(1).div(2).expand(1, 1, 64, 64)
+        >>> round(float(masked_deviation(y.roll(2, -1), y, torch.ones_like(y), constant=170 / 255**2)), 4)
+        0.174
+    """
+    x, y = _halved(x), _halved(y)
+    similarity = _similarity(x, y, 0.0, constant).view_as(x)
+    shares = masks.shares_of_windows(mask, 6, 2)
+    return colour.root(masks.masked_deviation(similarity, shares, 1))
 
 
 def _halved(x: Tensor) -> Tensor:
