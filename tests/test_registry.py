@@ -89,4 +89,4 @@ def test_a_metric_without_map_or_mask_says_so():
 def test_an_unknown_kernel_is_refused_and_changes_nothing() -> None:
     with pytest.raises(ValueError, match=r"use_kernels: a kernel must be one of cpu, gpu; got 'gpux'"):
         lookalike.use_kernels("cpu", "gpux").__enter__()
-    assert _kernels._allowed is None
+    assert _kernels._allowed() is None

@@ -5,15 +5,44 @@ The first kernel that does not refuse runs; else the reference, which is plain t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from lookalike.options import choice
 
 KERNELS = ("cpu", "gpu")
-_allowed: frozenset[str] | None = None  # None: every kernel; else these names alone
+
+
+class _Block:
+    """One open block of `use_kernels`."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+
+class _Thread(threading.local):
+    """What the blocks of this thread allow; torch.compile can watch it, and knows no context variables."""
+
+    def __init__(self) -> None:
+        self.allowed: frozenset[str] | None = None
+
+
+_open: ContextVar[tuple[_Block, ...]] = ContextVar("lookalike_kernels", default=())  # the innermost last
+_thread = _Thread()
+
+
+def _allowed() -> frozenset[str] | None:
+    """The names of the kernels that may run here; None for every one."""
+    if torch.compiler.is_compiling():
+        return _thread.allowed
+    blocks = _open.get()
+    return blocks[-1].names if blocks else None
 
 
 @dataclass(frozen=True)
@@ -48,17 +77,18 @@ class Op:
         self.kernels = kernels
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        allowed = _allowed()
         for kernel in self.kernels:
-            if (_allowed is None or kernel.name in _allowed) and not kernel.refuses(*args, **options):
+            if (allowed is None or kernel.name in allowed) and not kernel.refuses(*args, **options):
                 return kernel.run(*args, **options)
         return self.reference(*args, **options)
 
     def explain(self, *args: Any, **options: Any) -> str:
         """Which way this call would take, and why each kernel before it declined."""
-        lines = []
+        lines, allowed = [], _allowed()
         for kernel in self.kernels:
             reasons = kernel.refuses(*args, **options)
-            if _allowed is not None and kernel.name not in _allowed:
+            if allowed is not None and kernel.name not in allowed:
                 reasons = ["switched off by use_kernels", *reasons]
             if not reasons:
                 return "\n".join([*lines, f"{kernel.name}: runs"])
@@ -68,7 +98,11 @@ class Op:
 
 @contextmanager
 def use_kernels(*names: str) -> Iterator[None]:
-    """Allow only these kernels inside the block; ``use_kernels()`` is the reference alone. Process-wide.
+    """Allow only these kernels inside the block; ``use_kernels()`` is the reference alone.
+
+    It holds for what this thread, or this task of asyncio, calls inside the block. A thread that is started inside
+    begins with every kernel, unless it runs in a copy of the context (``contextvars.copy_context().run``). Blocks may
+    end in any order: of those that are open the last one begun counts.
 
     Args:
         names: ``"cpu"``, ``"gpu"``.
@@ -81,12 +115,16 @@ def use_kernels(*names: str) -> Iterator[None]:
         ...     Op(abs, Kernel("cpu", abs, lambda value: [], 0.0)).explain(-2)
         'cpu: switched off by use_kernels\\nreference: runs'
     """
-    global _allowed
     for name in names:
         choice("use_kernels", "a kernel", name, KERNELS)
-    before = _allowed
-    _allowed = frozenset(names)
+    block = _Block(frozenset(names))
+    _set((*_open.get(), block))
     try:
         yield
     finally:
-        _allowed = before
+        _set(tuple(other for other in _open.get() if other is not block))
+
+
+def _set(blocks: tuple[_Block, ...]) -> None:
+    _open.set(blocks)
+    _thread.allowed = blocks[-1].names if blocks else None
