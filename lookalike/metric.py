@@ -18,6 +18,7 @@ from lookalike import batches, signature
 from lookalike.algebra import Prepared, Reduction, Term
 from lookalike.batches import Check, Range
 from lookalike.modes import compiled_apart, constant, full_precision, holds_floats, kept_constant
+from lookalike.ops.frozen import Frozen
 from lookalike.options import choice
 from lookalike.ranges import DataRange, bounds
 
@@ -83,7 +84,7 @@ class Facts:
             raise ValueError(f"{self.name}: no promise is called {', '.join(sorted(unknown))}; see metric.PROMISES")
 
 
-class Metric(Term):
+class Metric(Frozen, Term):
     """A full-reference metric: ``metric(x, y) -> (n,)``.
 
     Args:

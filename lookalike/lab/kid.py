@@ -10,6 +10,7 @@ on different features cannot be compared. Images are seen at their own size, nev
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import sys
@@ -169,7 +170,7 @@ def _own(path: str, device: str) -> Describer:
         raise ValueError(f"kid: cannot make {path!r} ({type(error).__name__}: {error})") from None
     if not isinstance(network, nn.Module):
         raise TypeError(f"kid: {path!r} must be or make a torch.nn.Module, is {type(network).__name__}")
-    network = network.to(device).eval()
+    network = copy.deepcopy(network).to(device).eval()  # the module may keep it, and use it otherwise
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         digest.update(key.encode() + value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())

@@ -116,8 +116,8 @@ class DISTS(Metric):
         total = sum(float(loaded.state[name].double().sum()) for name in ("alpha", "beta"))
         self.alpha: Tensor
         self.beta: Tensor
-        self.register_buffer("alpha", loaded.state["alpha"].flatten() / total)
-        self.register_buffer("beta", loaded.state["beta"].flatten() / total)
+        for name in ("alpha", "beta"):
+            self.keep(name, loaded.state[name].flatten() / total)
 
     def prepare(self, y: Tensor) -> Prepared:
         """Keep the features of a reference: the result scores further images for half the work.

@@ -90,7 +90,7 @@ class LPIPSAlex(Metric):
             name = f"lin{index}.model.1.weight"
             if name not in loaded.state:
                 raise ValueError(f"{self.facts.name}: the weights of the channels have no {name!r}")
-            self.register_buffer(f"head{index}", loaded.state[name].flatten().clone())
+            self.keep(f"head{index}", loaded.state[name].flatten())
 
     @property
     def heads(self) -> list[Tensor]:

@@ -101,8 +101,8 @@ def use_kernels(*names: str) -> Iterator[None]:
     """Allow only these kernels inside the block; ``use_kernels()`` is the reference alone.
 
     It holds for what this thread, or this task of asyncio, calls inside the block. A thread that is started inside
-    begins with every kernel, unless it runs in a copy of the context (``contextvars.copy_context().run``). Blocks may
-    end in any order: of those that are open the last one begun counts.
+    begins with every kernel, unless it runs in a copy of the context (``contextvars.copy_context().run``). Of
+    several open blocks the last one begun counts; they may end in any order.
 
     Args:
         names: ``"cpu"``, ``"gpu"``.

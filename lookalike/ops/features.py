@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from lookalike import weights
 from lookalike.modes import full_precision
+from lookalike.ops.frozen import Frozen
 from lookalike.ops.window import channels_last
 from lookalike.options import meant
 
@@ -32,6 +34,8 @@ Pooling = Literal["max", "average", "l2"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 UNIT_EPSILON = 1e-10  # LPIPS's: added to the norm of a feature vector before the division
+
+_HALVES = (torch.float16, torch.bfloat16)
 
 Step = tuple[str, nn.Module]
 
@@ -44,8 +48,9 @@ class _Conv(nn.Module):
         self.kernel, self.stride, self.padding = kernel, stride, padding
         self.weight: Tensor
         self.bias: Tensor
-        self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel))
-        self.register_buffer("bias", torch.zeros(outputs))
+        # Shapes alone: a list of names does not allocate half a network, and the numbers come from a state dict.
+        for name, shape in (("weight", (outputs, inputs, kernel, kernel)), ("bias", (outputs,))):
+            self.register_buffer(name, torch.empty(shape, dtype=torch.float32, device="meta"), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight.to(x.dtype), self.bias.to(x.dtype), self.stride, self.padding)
@@ -163,9 +168,7 @@ def layer_names(network: str) -> list[str]:
         >>> layer_names("vgg16")[:5]
         ['conv1_1', 'relu1_1', 'conv1_2', 'relu1_2', 'pool1']
     """
-    # On the meta device, so that a list of names does not allocate half a network.
-    with torch.device("meta"):
-        return [name for name, _ in _steps(network, "max")]
+    return [name for name, _ in _steps(network, "max")]
 
 
 def _steps(network: str, pooling: Pooling) -> list[Step]:
@@ -181,12 +184,13 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"{meant(name, known)}; there are {listed}"
 
 
-class Features(nn.Module):
+class Features(Frozen):
     """Feature maps of a frozen network: ``features(x) -> one map a layer``.
 
     Args:
         network: ``"vgg16"``, ``"vgg19"``, ``"alexnet"``, ``"squeezenet1_1"``, or a module of your own, which is
-            copied, frozen and run whole.
+            copied, frozen and run whole. Several threads may call it at once, as far as its ``forward`` leaves
+            nothing on the module.
         layers: which maps, in the order wanted: `layer_names`, or names of submodules of your own network (whose
             last output counts where a submodule runs several times).
         file: a weight file to be taken instead of searching for one.
@@ -211,6 +215,7 @@ class Features(nn.Module):
         []
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         network: str | nn.Module,
@@ -229,8 +234,7 @@ class Features(nn.Module):
         self.mean: Tensor | None
         self.std: Tensor | None
         for name, values in (("mean", mean), ("std", std)):
-            numbers = None if values is None else torch.tensor(tuple(values)).view(1, -1, 1, 1)
-            self.register_buffer(name, numbers, persistent=False)
+            self.keep(name, None if values is None else _numbers(values).view(1, -1, 1, 1))
         self.origin = ""
         self.min_side = 1
         if isinstance(network, str):
@@ -285,8 +289,7 @@ class Features(nn.Module):
         return f"layers={', '.join(self.layers)}"
 
     def _build(self, network: str, pooling: Pooling) -> None:
-        with torch.device("meta"):
-            steps = _steps(network, pooling)
+        steps = _steps(network, pooling)
         names = [name for name, _ in steps]
         for layer in self.layers:
             if layer not in names:
@@ -305,7 +308,7 @@ class Features(nn.Module):
 
     def _take(self, state: Mapping[str, Tensor], network: str) -> None:
         """Fill the network from a state dict, of which it uses the layers up to the last one wanted."""
-        for name, wanted in self.features.state_dict(prefix="features.").items():
+        for name, wanted in self.features.named_buffers(prefix="features"):
             if name not in state:
                 raise ValueError(f"features: the weights given for {network} have no {name!r}")
             if state[name].shape != wanted.shape:
@@ -330,6 +333,8 @@ class Features(nn.Module):
                 raise ValueError(f"features: {kind} has no submodule {layer!r}{_nearest(layer, names)}")
         self._names = None
         self.module = _frozen(module)
+        for layer in dict.fromkeys(self.layers):
+            self.module.get_submodule(layer).register_forward_hook(_Tap(layer))
         digest = hashlib.sha256()
         for name, buffer in self.module.named_buffers():
             digest.update(name.encode() + buffer.detach().cpu().double().numpy().tobytes())
@@ -345,39 +350,71 @@ class Features(nn.Module):
 
     def _run_own(self, x: Tensor) -> dict[str, Tensor]:
         kept: dict[str, Tensor] = {}
-        handles = [
-            self.module.get_submodule(layer).register_forward_hook(partial(_keep, kept, layer))
-            for layer in self.layers
-        ]
-        numbers = {
-            name: buffer.to(x.dtype) if buffer.is_floating_point() else buffer
-            for name, buffer in self.module.named_buffers()
-        }
+        before, _sink.maps = _sink.maps, kept
         try:
-            torch.func.functional_call(self.module, numbers, (x,))
+            self._call_own(x)
         finally:
-            for handle in handles:
-                handle.remove()
+            _sink.maps = before
         for layer in self.layers:
             if not isinstance(kept.get(layer), Tensor):
                 gave = type(kept[layer]).__name__ if layer in kept else "nothing, it did not run"
                 raise TypeError(f"features: layer {layer!r} must give a tensor, gave {gave}")
         return kept
 
+    def _call_own(self, x: Tensor) -> None:
+        """Run the network with its numbers in the dtype of the images."""
+        buffers = dict(self.module.named_buffers())
+        converted = {
+            name: buffer.to(x.dtype) if buffer.is_floating_point() else buffer for name, buffer in buffers.items()
+        }
+        if all(converted[name] is buffer for name, buffer in buffers.items()):
+            self.module(x)
+        elif torch.compiler.is_compiling():
+            torch.func.functional_call(self.module, converted, (x,))
+        else:
+            # functional_call would put other numbers into the network while other threads run it; a copy of all but
+            # the numbers is this call's own.
+            copy.deepcopy(self.module, {id(buffer): converted[name] for name, buffer in buffers.items()})(x)
 
-def _keep(kept: dict[str, Tensor], layer: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
-    kept[layer] = output
+
+class _Sink(threading.local):
+    """Where the maps of this thread's call go; None while there is none."""
+
+    def __init__(self) -> None:
+        self.maps: dict[str, Tensor] | None = None
+
+
+_sink = _Sink()
+
+
+class _Tap:
+    """A hook that stays on our copy of a network, and hands a layer's output to the call of its thread."""
+
+    def __init__(self, layer: str) -> None:
+        self.layer = layer
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        if _sink.maps is not None:
+            _sink.maps[self.layer] = output
+
+
+def _numbers(values: Sequence[float]) -> Tensor:
+    return torch.tensor(tuple(values), dtype=torch.float32, device="cpu")
 
 
 def _frozen(module: nn.Module) -> nn.Module:
-    """A copy whose parameters are buffers and whose activations leave their input alone."""
+    """A copy whose parameters are buffers, in no state dict, and whose activations leave their input alone.
+
+    Half precision becomes float32, in which it computes.
+    """
     module = copy.deepcopy(module)
     for part in module.modules():
         if getattr(part, "inplace", False) is True:
             cast(Any, part).inplace = False  # else a layer's map would change after it was kept
-        for name, parameter in list(part._parameters.items()):
-            del part._parameters[name]
-            part.register_buffer(name, None if parameter is None else parameter.detach())
+        for name, numbers in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
+            delattr(part, name)
+            held = numbers.detach()
+            part.register_buffer(name, held.float() if held.dtype in _HALVES else held, persistent=False)
     return module
 
 
@@ -388,14 +425,14 @@ def random_state(network: str, seed: int = 0) -> dict[str, Tensor]:
         >>> tuple(random_state("alexnet")["features.0.weight"].shape)
         (64, 3, 11, 11)
     """
-    with torch.device("meta"):
-        shapes = nn.Sequential(*[module for _, module in _steps(network, "max")]).state_dict(prefix="features.")
-    generator = torch.Generator().manual_seed(seed)
+    layers = nn.Sequential(*[module for _, module in _steps(network, "max")])
+    generator = torch.Generator("cpu").manual_seed(seed)
     state = {}
-    for name, wanted in shapes.items():
+    for name, wanted in layers.named_buffers(prefix="features"):
         fan_in = wanted[0].numel() if wanted.ndim == 4 else 1
         scale = (2 / fan_in) ** 0.5 if wanted.ndim == 4 else 0.01
-        state[name] = torch.randn(wanted.shape, generator=generator) * scale
+        random = torch.randn(wanted.shape, generator=generator, dtype=torch.float32, device="cpu")
+        state[name] = random * scale
     return state
 
 

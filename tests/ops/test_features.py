@@ -1,8 +1,8 @@
 """The trunks equal torchvision's at every layer; they are frozen, and take any network with named layers."""
 
 import copy
-import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -60,10 +60,11 @@ def test_every_layer_equals_torchvisions(network, states, image):
             torch.testing.assert_close(ours, x, rtol=1e-9, atol=1e-9, msg=lambda said, name=name: f"{name}: {said}")
 
 
-def test_state_dicts_carry_torchvisions_names(states):
+def test_buffers_carry_torchvisions_names(states):
     for network in NETWORKS:
         deepest = layer_names(network)[-1]
-        assert Features(network, [deepest], state=states[network]).state_dict().keys() == states[network].keys()
+        buffers = dict(Features(network, [deepest], state=states[network]).features.named_buffers("features"))
+        assert buffers.keys() == states[network].keys()
 
 
 def test_conv_is_before_the_relu_and_relu_after_it(states, image):
@@ -166,25 +167,65 @@ def test_gradients_reach_the_image_alone(states, image):
     assert all(buffer.grad is None for buffer in alex.buffers())
 
 
-def test_copies_pickles_and_state_dicts_give_the_same_maps(states, image):
-    alex = Features("alexnet", ["relu2"], state=states["alexnet"])
-    twin = Features("alexnet", ["relu2"], state=random_state("alexnet", seed=1))
-    out = io.BytesIO()
-    torch.save(alex.state_dict(), out)
-    out.seek(0)
-    twin.load_state_dict(torch.load(out, weights_only=True))
-    for other in (copy.deepcopy(alex), pickle.loads(pickle.dumps(alex)), twin):
-        assert torch.equal(other(image)[0], alex(image)[0])
-    own = Features(toy(), ["3"])
-    assert torch.equal(pickle.loads(pickle.dumps(own))(image)[0], own(image)[0])
+def test_copies_and_pickles_give_the_same_maps(states, image):
+    for frozen in (Features("alexnet", ["relu2"], state=states["alexnet"]), Features(toy(), ["3"])):
+        for other in (copy.deepcopy(frozen), pickle.loads(pickle.dumps(frozen))):
+            assert torch.equal(other(image)[0], frozen(image)[0])
 
 
-def test_it_moves_with_to(states, image):
-    alex = Features("alexnet", ["relu1"], state=states["alexnet"])
-    wanted = alex(image)[0]
-    assert all(buffer.dtype == torch.float64 for buffer in alex.to(torch.float64).buffers())
-    assert torch.equal(alex(image)[0], wanted)
-    assert all(buffer.is_meta for buffer in alex.to("meta").buffers())
+def test_what_is_frozen_is_in_no_checkpoint_and_moves_without_rounding(states, image):
+    for frozen in (Features("alexnet", ["relu1"], state=states["alexnet"]), Features(toy(), ["3"])):
+        assert frozen.state_dict() == {}
+        wanted = frozen(image)[0]
+        dtypes = [buffer.dtype for buffer in frozen.buffers()]
+        parent = nn.Sequential(nn.Linear(2, 2), frozen)
+        for dtype in (torch.float16, torch.bfloat16, torch.float64):
+            parent.to("cpu", dtype)
+            assert next(parent[0].parameters()).dtype == dtype
+            assert [buffer.dtype for buffer in frozen.buffers()] == dtypes
+            assert torch.equal(frozen(image)[0], wanted)
+        parent.half().float()
+        assert torch.equal(frozen(image)[0], wanted)
+        assert all(buffer.is_meta for buffer in frozen.to("meta", torch.float16).buffers())
+        assert [buffer.dtype for buffer in frozen.buffers()] == dtypes
+
+
+def test_features_made_in_inference_mode_serve_training(states, image):
+    with torch.inference_mode():
+        every = Features("alexnet", ["relu1"], state=states["alexnet"]), Features(toy(), ["3"])
+    for frozen in every:
+        assert not any(buffer.is_inference() for buffer in frozen.buffers())
+        leaf = image.clone().requires_grad_()
+        [gradient] = torch.autograd.grad(frozen(leaf)[0].sum(), leaf)
+        assert bool(gradient.any())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_threads_that_share_an_own_network_get_their_own_maps(dtype):
+    network = toy()
+    features = Features(network, ["1", "3"])
+    assert not any(part._forward_hooks for part in network.modules())
+    images = [torch.rand(1, 3, 24, 24, dtype=dtype, generator=torch.Generator().manual_seed(k)) for k in range(32)]
+    wanted = [features(image) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        for found, alone in zip(pool.map(features, images * 4), wanted * 4, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=True))
+
+
+def test_an_own_network_compiles_whole_in_both_precisions(image):
+    features = Features(toy(), ["1", "3"])
+    for dtype in (torch.float32, torch.float64):
+        torch.compiler.reset()
+        compiled = torch.compile(features, fullgraph=True, backend="eager")
+        for _ in range(2):
+            for found, wanted in zip(compiled(image.to(dtype)), features(image.to(dtype)), strict=True):
+                torch.testing.assert_close(found, wanted)
+
+
+def test_own_networks_in_half_precision_compute_in_single(image):
+    half = toy().half()
+    wanted = Features(copy.deepcopy(half).float(), ["3"])(image)[0]
+    assert torch.equal(Features(half, ["3"])(image)[0], wanted)
 
 
 def test_it_compiles_whole(states, image):

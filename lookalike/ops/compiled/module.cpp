@@ -4,8 +4,6 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <cstdlib>
-
 #include "../gmsd/calls.hpp"
 #include "../smooth/calls.hpp"
 #include "../ssim/calls.hpp"
@@ -17,7 +15,6 @@ NB_MODULE(_cpu, m) {
   using namespace lookalike;
   const auto no_gil = nb::call_guard<nb::gil_scoped_release>();
   nb::set_leak_warnings(false);  // windows are kept in a Python cache until the process ends
-  if (const char* wish = std::getenv("LOOKALIKE_CPU_ISA")) use_instruction_set(wish);
 
   m.def("instruction_set", &instruction_set);
   m.def("instruction_sets", &instruction_sets);

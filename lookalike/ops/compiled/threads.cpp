@@ -22,12 +22,12 @@ using Team = void (*)(void (*)(void*), void*, unsigned, unsigned);
 // a fork, so a forked child gets none.
 #if !defined(_WIN32)
 std::atomic<bool> forked{false};
+// As the module is loaded: by the first call of a kernel a child may have been forked from a process whose workers
+// torch had woken.
+[[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 Team find_team() {
-  static const Team team = [] {
-    pthread_atfork(nullptr, nullptr, [] { forked = true; });
-    return reinterpret_cast<Team>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-  }();
+  static const Team team = reinterpret_cast<Team>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
   return forked ? nullptr : team;
 }
 #else
