@@ -145,14 +145,16 @@ class Largest(TorchDispatchMode):
 def test_the_matrix_of_all_pairs_is_never_made():
     x, y = vectors(2048, 8, 1).float(), vectors(2048, 8, 1, seed=1).float()
     upstream = torch.ones(1)
-    setting = ("cosine", 0.5, 1e-5, streamed.ROWS)
-    with Largest() as streaming:  # below the operators, which hide what they call
-        _, winners = streamed._forward._init_fn(x, y, None, *setting)
-        streamed._gradient._init_fn(x, y, None, winners, upstream, True, True, *setting)
+    setting = ("cosine", 0.5, 1e-5, 256)
+    with Largest() as streaming:
+        _, winners = streamed._streamed(x, y, None, *setting)
+        streamed._gradients(x, y, None, winners, upstream, True, True, *setting)
     with Largest() as whole:
         reference.contextual(x, y)
     assert whole.elements >= 2048 * 2048
-    assert streaming.elements <= streamed.ROWS * 2048
+    assert streaming.elements <= 256 * 2048
+    for count in (1, 4096, 65536):
+        assert streamed._rows_of_tile(x, torch.empty(1, count, 1)) * count <= 2**23
 
 
 def test_the_greatest_of_a_tile_and_a_nan():

@@ -1,11 +1,13 @@
 """The compiled module that the `cpu.py` of every operation calls, and what all of them decline.
 
 It holds each kernel once per instruction set and takes the fastest that this machine has; the environment variable
-``LOOKALIKE_CPU_ISA`` names another.
+``LOOKALIKE_CPU_ISA`` names another: ``avx512``, ``avx2`` or ``baseline``, in capitals or not.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,26 @@ else:
         cpu, absence = None, f"not compiled here ({error})"
     else:
         absence = ""
+
+INSTRUCTION_SET = "LOOKALIKE_CPU_ISA"
+
+
+def _obey(wish: str) -> None:
+    """Use the instruction set that was asked for, or say which there are and leave it at the fastest."""
+    known = cpu.instruction_sets()
+    name = wish.strip().lower().replace("-", "")
+    if name in known:
+        cpu.use_instruction_set(name)
+    elif name:
+        warnings.warn(
+            f"{INSTRUCTION_SET}={wish!r} is none of this machine's instruction sets, {', '.join(known)}; "
+            f"{known[0]} is used",
+            stacklevel=2,
+        )
+
+
+if cpu is not None:
+    _obey(os.environ.get(INSTRUCTION_SET, ""))
 
 PLAIN = (Tensor, torch.nn.Parameter)
 MOST_TAPS = 33

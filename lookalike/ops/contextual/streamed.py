@@ -7,17 +7,21 @@ on any device. With ``create_graph=True`` the backward pass goes through the ref
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from lookalike.modes import full_precision, transformed
+from lookalike.modes import full_precision, recorded, transformed
+from lookalike.ops._autograd import differentiated
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.contextual import reference
 from lookalike.ops.contextual.reference import Distance
 
-ROWS = 256  # of a tile; from 128 to 512 the time is the same
+# Distances in a tile. On one thread a tile that fits into a core's cache is fastest. Several threads wait for each
+# other at the end of every step, and beside other programs they wait long: large steps take a quarter of the time.
+ALONE, TOGETHER = 2**20, 2**23
 GROUP = 16  # of rows, where their greatest value is looked for
 
 
@@ -25,6 +29,7 @@ def _streamed(
     x: Tensor, y: Tensor, places: Tensor | None, distance: str, bandwidth: float, epsilon: float, rows: int
 ) -> tuple[Tensor, Tensor]:
     """The similarity ``(n,)``, and of each column the row of its greatest value, ``(n, M)``."""
+    rows = rows or _rows_of_tile(x, y)
     best = x.new_zeros(y.shape[:2])
     winners = torch.zeros(y.shape[:2], dtype=torch.int64, device=x.device)
     for image in range(len(x)):
@@ -43,6 +48,11 @@ def _streamed(
     return best.mean(1), winners
 
 
+def _rows_of_tile(x: Tensor, y: Tensor) -> int:
+    alone = x.device.type == "cpu" and torch.get_num_threads() == 1
+    return max(GROUP, (ALONE if alone else TOGETHER) // max(1, y.shape[1]) // GROUP * GROUP)
+
+
 def _greatest(cx: Tensor) -> tuple[Tensor, Tensor]:
     """The greatest value of each column of a tile and its row, as ``cx.max(0)`` in a third of the time.
 
@@ -57,18 +67,7 @@ def _greatest(cx: Tensor) -> tuple[Tensor, Tensor]:
     return top, first + cx.gather(0, within).max(0).indices
 
 
-_forward = torch.library.custom_op("lookalike::contextual", _streamed, mutates_args=())
-
-
-@_forward.register_fake
-def _(
-    x: Tensor, y: Tensor, places: Tensor | None, distance: str, bandwidth: float, epsilon: float, rows: int
-) -> tuple[Tensor, Tensor]:
-    return x.new_empty(len(x)), x.new_empty(y.shape[:2], dtype=torch.int64)
-
-
-@torch.library.custom_op("lookalike::contextual_gradient", mutates_args=())
-def _gradient(
+def _gradients(
     x: Tensor,
     y: Tensor,
     places: Tensor | None,
@@ -82,6 +81,7 @@ def _gradient(
     rows: int,
 ) -> list[Tensor]:
     """The gradients wanted, in the order x, y."""
+    rows = rows or _rows_of_tile(x, y)
     shares = upstream / max(1, y.shape[1])
     gradient_x, gradient_y = torch.zeros_like(x) if want_x else None, torch.zeros_like(y) if want_y else None
     for image in range(len(x)):
@@ -127,14 +127,57 @@ def _slope(d: Tensor, won: tuple[Tensor, Tensor], share: Tensor, bandwidth: floa
 def _pulled(slope: Tensor, x: Tensor, y: Tensor, d: Tensor, distance: str) -> Tensor:
     """The gradient ``(N, C)`` to x of distances ``(N, M)`` whose upstream gradient is ``slope``."""
     if distance == "l1":
-        slope, x, y, d = (one.contiguous() for one in (slope, x, y, d))
+        slope, x, y, d = (part.contiguous() for part in (slope, x, y, d))
         return torch.ops.aten._cdist_backward(slope, x, y, 1.0, d)
     if distance == "cosine":
         return torch.mm(slope, y).mul_(-0.5)
     return 2 * (slope.sum(1, keepdim=True) * x - slope @ y)
 
 
-@_gradient.register_fake
+class _Streamed(torch.autograd.Function):
+    """In eager mode. The first call of an operator of ours would load torch's compiler, and with it triton."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, places: Tensor | None, *setting: Any) -> Tensor:
+        similarity, winners = _streamed(x, y, places, *setting)
+        ctx.setting = setting
+        ctx.save_for_backward(x, y, places, winners)
+        return similarity
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _differentiated(ctx, upstream, _gradients)
+
+
+def _differentiated(ctx: Any, upstream: Tensor, gradients: Callable[..., Any]) -> tuple[Tensor | None, ...]:
+    """The backward pass: gradients to x and y as wanted, none to the others of the seven inputs."""
+    x, y, places, winners = ctx.saved_tensors
+    wanted = ctx.needs_input_grad[:2]
+    distance, bandwidth, epsilon, _ = ctx.setting
+    if torch.is_grad_enabled():
+        inputs = [image for image, want in zip((x, y), wanted, strict=True) if want]
+        with torch.enable_grad():
+            whole = reference.contextual(x, y, places, distance=distance, bandwidth=bandwidth, epsilon=epsilon)
+        made = iter(torch.autograd.grad(whole, inputs, upstream, create_graph=True))
+    else:
+        with full_precision(x):  # which the caller's backward pass may be under
+            made = iter(gradients(x, y, places, winners, upstream, *wanted, *ctx.setting))
+    return *(next(made) if want else None for want in wanted), None, None, None, None, None
+
+
+# In a compiled graph, which knows no `torch.autograd.Function` of ours.
+_operator = torch.library.custom_op("lookalike::contextual", _streamed, mutates_args=())
+_gradient_operator = torch.library.custom_op("lookalike::contextual_gradient", _gradients, mutates_args=())
+
+
+@_operator.register_fake
+def _(
+    x: Tensor, y: Tensor, places: Tensor | None, distance: str, bandwidth: float, epsilon: float, rows: int
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape[0]), x.new_empty(y.shape[:2], dtype=torch.int64)
+
+
+@_gradient_operator.register_fake
 def _(
     x: Tensor,
     y: Tensor,
@@ -158,21 +201,10 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
 
 
 def _backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-    x, y, places, winners = ctx.saved_tensors
-    wanted = ctx.needs_input_grad[:2]
-    distance, bandwidth, epsilon, _ = ctx.setting
-    if torch.is_grad_enabled():
-        inputs = [image for image, want in zip((x, y), wanted, strict=True) if want]
-        with torch.enable_grad():
-            whole = reference.contextual(x, y, places, distance=distance, bandwidth=bandwidth, epsilon=epsilon)
-        found = iter(torch.autograd.grad(whole, inputs, upstream, create_graph=True))
-    else:
-        with full_precision(x):  # which the caller's backward pass may be under
-            found = iter(_gradient(x, y, places, winners, upstream, *wanted, *ctx.setting))
-    return *(next(found) if want else None for want in wanted), None, None, None, None, None
+    return _differentiated(ctx, upstream, _gradient_operator)
 
 
-_forward.register_autograd(_backward, setup_context=_remember)
+_operator.register_autograd(_backward, setup_context=_remember)
 
 
 def contextual(
@@ -183,22 +215,24 @@ def contextual(
     distance: Distance = "cosine",
     bandwidth: float = 0.5,
     epsilon: float = 1e-5,
-    rows: int = ROWS,
+    rows: int = 0,
 ) -> Tensor:
-    """As `reference.contextual`, ``rows`` rows at a time.
+    """As `reference.contextual`, ``rows`` rows at a time; 0: as many as make a tile of a good size.
 
     Example:
         >>> x, y = torch.rand(1, 7, 3), torch.rand(1, 5, 3)
         >>> bool(torch.isclose(contextual(x, y, distance="l2", rows=2), reference.contextual(x, y, distance="l2")))
         True
     """
-    # The first call of an operator loads torch's compiler, which takes longer than the rest of a start.
-    graph = torch.compiler.is_compiling() or (torch.is_grad_enabled() and (x.requires_grad or y.requires_grad))
-    return (_forward if graph else _streamed)(x, y, places, distance, bandwidth, epsilon, rows)[0]
+    inputs = x, y, places, distance, bandwidth, epsilon, rows
+    if torch.compiler.is_compiling():
+        return _operator(*inputs)[0]
+    return _Streamed.apply(*inputs) if differentiated(x, y) else _streamed(*inputs)[0]
 
 
 def _refuses(*_: Any, **__: Any) -> list[str]:
-    return ["a function transform or forward-mode differentiation is at work"] if transformed() else []
+    reasons = ["a function transform or forward-mode differentiation is at work"] if transformed() else []
+    return [*reasons, "calls are recorded, by torch.jit.trace or a dispatch mode"] if recorded() else reasons
 
 
 STREAMED = Kernel("streamed", contextual, _refuses, tolerance=1e-5)
