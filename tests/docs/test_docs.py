@@ -1,5 +1,6 @@
 """What the pages say is true."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -45,3 +46,11 @@ def test_architecture_names_every_room():
         if entry.name.startswith(("__", ".")) or entry.name == "py.typed":
             continue
         assert re.search(rf"^  {re.escape(entry.name)}(/|\s)", text, re.MULTILINE), f"{entry.name} is not named"
+
+
+@pytest.mark.parametrize("page", ["losses.md"])
+def test_the_examples_of_a_page_print_what_it_says(page):
+    pytest.importorskip("skimage", reason="the page's photograph comes with scikit-image")
+    failed, tried = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
+    assert tried > 0
+    assert failed == 0
