@@ -439,7 +439,7 @@ def usable_device(name: str) -> str:
         'cpu'
     """
     try:
-        torch.zeros(1, device=name).item()
+        torch.zeros(1, dtype=torch.float32, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"device: {name!r} cannot be used here ({str(error).splitlines()[0]})") from None
     return name

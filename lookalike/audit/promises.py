@@ -322,7 +322,8 @@ def _differentiates(subject: Subject, function: Callable[[Tensor, Tensor], Tenso
 
 def _direction(like: Tensor, seed: int) -> Tensor:
     """A random direction of length 1, the same for the same seed and shape."""
-    drawn = torch.randn(like.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(like)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64, device="cpu").to(like)
     return drawn / drawn.norm()
 
 

@@ -116,11 +116,13 @@ def kid(x: Tensor, y: Tensor, *, subset: int = 0, subsets: int = SUBSETS, seed: 
             f"kid: a subset must have 2 to {min(len(x), len(y))} images, as many as there are; got {subset}"
         )
     x, y = x.detach(), y.detach()
-    chance = torch.Generator().manual_seed(seed)
-    found = torch.stack([
-        squared_mmd(*(one[torch.randperm(len(one), generator=chance)[:subset].to(one.device)] for one in (x, y)))
-        for _ in range(subsets)
-    ])  # fmt: skip
+    chance = torch.Generator("cpu").manual_seed(seed)
+
+    def drawn(features: Tensor) -> Tensor:
+        order = torch.randperm(len(features), generator=chance, device="cpu")
+        return features[order[:subset].to(features.device)]
+
+    found = torch.stack([squared_mmd(drawn(x), drawn(y)) for _ in range(subsets)])
     return float(found.mean()), float(found.std(correction=0))
 
 

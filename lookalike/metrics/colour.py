@@ -52,7 +52,7 @@ def low_frequencies(x: Tensor, sigma: float) -> Tensor:
 
 def _mirrored_gaussian(side: int, sigma: float) -> Tensor:
     """The matrix ``(side, side)`` that blurs a mirrored line; its rows sum to 1."""
-    at = torch.arange(side, dtype=torch.float64)
+    at = torch.arange(side, dtype=torch.float64, device="cpu")
     copies = (at, -1 - at, 2 * side - 1 - at)
     weights = torch.stack([torch.exp(-((at[:, None] - copy) ** 2) / (2 * sigma * sigma)) for copy in copies]).sum(0)
     return weights / weights.sum(1, keepdim=True)

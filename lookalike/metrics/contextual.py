@@ -89,7 +89,7 @@ def _directions(maps: Tensor) -> Tensor:
 
 def _places(height: int, width: int, weight: float) -> Tensor:
     """The positions of a map ``(h·w, 2)``, times the weight, in shorter sides."""
-    rows, columns = torch.arange(height), torch.arange(width)
+    rows, columns = (torch.arange(side, dtype=torch.int64, device="cpu") for side in (height, width))
     grid = torch.stack([rows.repeat_interleave(width), columns.repeat(height)], 1)
     return grid.double() * (weight / min(height, width))
 
@@ -101,7 +101,8 @@ def sample(count: int, wanted: int, seed: int) -> Tensor:
         >>> sample(10, 3, seed=0).tolist() == sample(10, 3, seed=0).tolist()
         True
     """
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:wanted].sort().values
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randperm(count, generator=generator, device="cpu")[:wanted].sort().values
 
 
 # As `ops.pyramid` says of its filters: the mark of torch.compiler.assume_constant_result without its import, which

@@ -43,7 +43,7 @@ def haarpsi(x: Tensor, y: Tensor) -> Tensor:
         x, y = F.conv2d(x, mix), F.conv2d(y, mix)
     x, y = (F.avg_pool2d(image, 2, ceil_mode=True, divisor_override=4) for image in (x, y))
     details_x, details_y = _details(x[:, :1]), _details(y[:, :1])
-    lost = weights = 0.0
+    lost = weights = torch.zeros_like(details_x[0][0])
     for orientation in range(2):
         fine, middle, coarse = ((a[orientation], b[orientation]) for a, b in zip(details_x, details_y, strict=True))
         similar = _similarity(*fine, 4 * _C) + _similarity(*middle, 16 * _C)
@@ -57,7 +57,7 @@ def haarpsi(x: Tensor, y: Tensor) -> Tensor:
         similar = _similarity(_box(x[:, 1:]), _box(y[:, 1:]), 16 * _C).sum(1, keepdim=True)
         lost = lost + torch.sigmoid(similar * (-_ALPHA / 2)) * (weights / 2)
         weights = weights * 1.5
-    lost, weights = (torch.as_tensor(term).sum((1, 2, 3)) for term in (lost, weights))
+    lost, weights = (term.sum((1, 2, 3)) for term in (lost, weights))
     none = weights == 0
     share = torch.where(none, parts / 2, lost / torch.where(none, 1.0, weights))
     return ((torch.log1p(-share) - share.log()) / _ALPHA).square()

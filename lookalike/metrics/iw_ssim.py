@@ -145,7 +145,7 @@ def _enlarging(side: int, like: Tensor) -> Tensor:
     at = torch.arange(1, fine, 2, dtype=torch.float64, device=like.device)
     ends = torch.tensor([0.0, 1.0, fine - 1.0, fine - 2.0], dtype=torch.float64, device=like.device)
     place = ((torch.cat([ends, at]) + 0.5) * (side / fine) - 0.5).clamp(0, side - 1)
-    rows = (1 - (place[:, None] - torch.arange(side, device=like.device)).abs()).relu()
+    rows = (1 - (place[:, None] - torch.arange(side, dtype=torch.float64, device=like.device)).abs()).relu()
     first, last = 2 * rows[:1] - rows[1:2], 2 * rows[2:3] - rows[3:4]
     return torch.cat([first, rows[4:], last]).to(like.dtype)
 

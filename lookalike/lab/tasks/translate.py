@@ -68,10 +68,10 @@ class Pool:
         return kept
 
     def _uniform(self) -> float:
-        return float(torch.rand((), generator=self.chance))
+        return float(torch.rand((), generator=self.chance, dtype=torch.float32, device="cpu"))
 
     def _place(self) -> int:
-        return int(torch.randint(len(self.images), (), generator=self.chance))
+        return int(torch.randint(len(self.images), (), generator=self.chance, device="cpu"))
 
 
 def seen(loss: Loss, images: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def _greatest(cx: Tensor) -> tuple[Tensor, Tensor]:
         return cx.max(0)
     top, group = cx.view(-1, GROUP, columns).amax(1).max(0)
     first = group * GROUP
-    within = first + torch.arange(GROUP, device=cx.device).unsqueeze(1)
+    within = first + torch.arange(GROUP, dtype=torch.int64, device=cx.device).unsqueeze(1)
     return top, first + cx.gather(0, within).max(0).indices
 
 

@@ -37,7 +37,7 @@ def deviation(
 ) -> Tensor:
     """`reference.deviation`, compiled."""
     images, _, x, y = compiled.images_of(x, y)
-    found = torch.empty(x.shape[:2], dtype=torch.float32)
+    found = torch.empty(x.shape[:2], dtype=torch.float32, device=x.device)
     setting = list(weights), masking, constant, correction
     compiled.cpu.gradient_deviation(images, *setting, torch.get_num_threads(), found.data_ptr())
     return found

@@ -29,7 +29,7 @@ def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
 
 def _run(parts: Sequence[Tensor], taps: Sequence[float]) -> list[Tensor]:
     rows = [compiled.rows_of(part) for part in parts]
-    found = [torch.empty(part.shape, dtype=torch.float32) for part in parts]
+    found = [torch.empty(part.shape, dtype=torch.float32, device=part.device) for part in parts]
     batches = [
         (compiled.shape_of(part), part.data_ptr(), compiled.strides_of(part), to.data_ptr())
         for part, to in zip(rows, found, strict=True)
