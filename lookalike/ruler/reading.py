@@ -61,6 +61,7 @@ def run(
         TypeError, ValueError: for a pair that cannot be compared, or a metric without conventions.
 
     Example:
+        >>> from lookalike import samples
         >>> y = samples.sample("camera", 64)
         >>> readings = {one.convention: one.value for one in run(y * 0.5, y)}
         >>> round(readings["wang2004"], 4), round(readings["scikit-image"], 4)

@@ -198,13 +198,15 @@ def uint8_noise(seed):
     return torch.randint(0, 256, (1, 3, 192, 192), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("data_range", [1, 255])
+@pytest.mark.parametrize("data_range", [None, 255])
 def test_d01_uint8_is_0_to_255(data_range, way):
     """pytorch-msssim gives 1 for two unrelated images."""
     x, y = uint8_noise(0), uint8_noise(1)
     score = float(lookalike.get("ssim", data_range=data_range)(x, y))
     assert abs(score) < 0.05
     assert score == pytest.approx(float(lookalike.get("ssim", data_range=255)(x.float(), y.float())), abs=1e-6)
+    with pytest.raises(ValueError, match="always 0-255, but data_range=1;"):
+        lookalike.get("ssim", data_range=1)(x, y)
 
 
 def test_d02_errors_of_uint8_do_not_wrap():
