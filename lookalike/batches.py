@@ -14,20 +14,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from lookalike.files import from_picture, load
+from lookalike.files import MAX_PIXELS, Picture, read, read_picture
 from lookalike.modes import readable
 from lookalike.ranges import TOLERANCE, DataRange, advice, bounds, describe_range
 
 Check = Literal["values", "shapes"]
 Range = DataRange | Tensor  # a tensor (n,) holds one width an image
 ImageLike = Any  # a path, a PIL image, a NumPy array (h, w) / (h, w, c), or a tensor (c, h, w) / (n, c, h, w)
+ChannelAxis = int | Literal["last"] | None
 
 _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -206,6 +207,11 @@ def _check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None
         raise ValueError(f"{who}: {name} must be {shape}, got shape {tuple(image.shape)}; {advice}")
     if 0 in image.shape[1:]:
         raise ValueError(f"{who}: {name} has an empty dimension: {tuple(image.shape)}; only n may be 0")
+    if image.ndim == 5 and image.shape[2] in (1, 3) and image.shape[1] > 4:
+        raise ValueError(
+            f"{who}: {name} is {tuple(image.shape)}, which reads as frames (n, t, c, h, w), not as a volume "
+            f"(n, c, d, h, w): {name}.flatten(0, 1) scores every frame, {name}.transpose(1, 2) makes time the depth"
+        )
 
 
 def _range_of(x: Tensor, y: Tensor, data_range: Range | None, who: str) -> tuple[float, float | Tensor]:
@@ -339,19 +345,24 @@ def check_mask_values(mask: Tensor, who: str) -> None:
         raise ValueError(f"{who}: mask holds {kind}; True or 1 is what counts")
 
 
-def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) -> tuple[Tensor, DataRange | None]:
+def as_batch(
+    image: ImageLike, *, who: str = "image", alpha: str | None = None, channel_axis: ChannelAxis = "last"
+) -> tuple[Tensor, DataRange | None]:
     """Any kind of image as a batch, with the range that its kind implies.
 
     Args:
-        image: a path, a PIL image, a NumPy array ``(h, w)`` or ``(h, w, c)`` with c = 1 or 3, or a tensor
-            ``(c, h, w)``, ``(n, c, h, w)`` or ``(n, c, d, h, w)``.
+        image: a path, a PIL image, a NumPy array, or a tensor ``(c, h, w)``, ``(n, c, h, w)`` or
+            ``(n, c, d, h, w)``.
         who: named in errors.
         alpha: background, ``"white"`` or ``"black"``, over which a transparent picture is laid; None refuses
             pictures that are not opaque.
+        channel_axis: of NumPy arrays. ``"last"`` takes ``(h, w)`` and ``(h, w, c)`` with c = 1 or 3; a number says
+            which axis holds the channels, of which there may be any number, the others being ``(h, w)`` or
+            ``(d, h, w)``; None says that none does: ``(h, w)``, or a volume ``(d, h, w)``.
 
     Returns:
         The tensor ``(n, c, h, w)`` and its range: 255 for uint8, 65535 for uint16, None (unstated) for floats.
-        Values are unscaled; uint8 stays uint8.
+        Values are unscaled; uint8 stays uint8, uint16 becomes float32.
 
     Raises:
         TypeError, ValueError: when it is no such image.
@@ -360,22 +371,55 @@ def as_batch(image: ImageLike, *, who: str = "image", alpha: str | None = None) 
         >>> batch, data_range = as_batch(np.zeros((4, 5, 3), np.uint8))
         >>> tuple(batch.shape), data_range
         ((1, 3, 4, 5), 255.0)
+        >>> tuple(as_batch(np.zeros((4, 5, 13)), channel_axis=-1)[0].shape)
+        (1, 13, 4, 5)
     """
+    return _as_batch(_opened(image, who, alpha, "srgb", MAX_PIXELS), who, channel_axis)
+
+
+def _opened(image: ImageLike, who: str, alpha: str | None, profile: str, max_pixels: int) -> Picture | Any:
+    """What a file or a PIL image holds; anything else as it is."""
     if isinstance(image, str | Path):
-        array = load(image, alpha=alpha)
-    elif isinstance(image, Image.Image):
-        array = from_picture(image, who, alpha)
-    elif isinstance(image, Tensor):
+        return read(image, alpha=alpha, profile=profile, max_pixels=max_pixels)
+    if isinstance(image, Image.Image):
+        return read_picture(image, who, alpha, profile)
+    return image
+
+
+def _as_batch(image: Any, who: str, channel_axis: ChannelAxis) -> tuple[Tensor, DataRange | None]:
+    if isinstance(image, Picture):
+        return _from_array(image.pixels, who, "last")
+    if isinstance(image, Tensor):
         if image.ndim not in (3, 4, 5):
             raise ValueError(f"{who}: a tensor is (c, h, w) or (n, c, h, w), got shape {tuple(image.shape)}")
-        return image[None] if image.ndim == 3 else image, _INTEGER_RANGE.get(image.dtype)
-    elif isinstance(image, np.ndarray):
-        array = image
-    else:
-        raise TypeError(
-            f"{who}: an image is a path, a PIL image, a NumPy array or a torch tensor; got {type(image).__name__}"
-        )
-    return _from_array(array, who)
+        carried = _INTEGER_RANGE.get(image.dtype)
+        if image.dtype == torch.uint16:  # as arrays and files of 16 bits; few operations know uint16
+            image = image.to(torch.float32)
+        return image[None] if image.ndim == 3 else image, carried
+    if isinstance(image, np.ndarray):
+        return _from_array(image, who, channel_axis)
+    raise TypeError(
+        f"{who}: an image is a path, a PIL image, a NumPy array or a torch tensor; got {type(image).__name__}"
+    )
+
+
+class Loaded(NamedTuple):
+    """Two images as batches, and what was done to get them.
+
+    Attributes:
+        x: the image judged, ``(n, c, h, w)`` or ``(n, c, d, h, w)``.
+        y: the reference.
+        data_range: of the values of both.
+        before: what was done before any metric, as a signature says it: the background that was asked for, and
+            ``profile:srgb`` (or ``ignore``) where a file's colours were converted (or would have been).
+        remarks: of the files, each beginning with its name.
+    """
+
+    x: Tensor
+    y: Tensor
+    data_range: DataRange
+    before: dict[str, str]
+    remarks: tuple[str, ...]
 
 
 def load_pair(
@@ -386,14 +430,7 @@ def load_pair(
     alpha: str | None = None,
     device: str | None = None,
 ) -> tuple[Tensor, Tensor, DataRange]:
-    """Two images of any kind as batches, and the range that both carry.
-
-    Args:
-        a: the image judged, as `as_batch` takes it.
-        b: the reference, likewise.
-        data_range: of float images; None means 1.
-        alpha: background for transparent pictures, ``"white"`` or ``"black"``.
-        device: where to compute, such as ``"cuda"``; None leaves tensors where they are.
+    """Two images of any kind as batches, and the range that both carry; see `read_pair`.
 
     Returns:
         ``x`` (judged), ``y`` (reference), and the range of their values.
@@ -401,11 +438,57 @@ def load_pair(
     Raises:
         TypeError, ValueError: when they cannot be compared: sizes, channels or depths differ.
     """
+    return read_pair(a, b, data_range=data_range, alpha=alpha, device=device)[:3]
+
+
+def read_pair(
+    a: ImageLike,
+    b: ImageLike,
+    *,
+    data_range: DataRange | None = None,
+    alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = MAX_PIXELS,
+    channel_axis: ChannelAxis = "last",
+    device: str | None = None,
+) -> Loaded:
+    """Two images of any kind as batches, the range that both carry, and what was done to get them.
+
+    Args:
+        a: the image judged, as `as_batch` takes it.
+        b: the reference, likewise.
+        data_range: of float images; None means 1.
+        alpha: background for transparent pictures, ``"white"`` or ``"black"``.
+        profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers.
+        max_pixels: the most that a file may claim.
+        channel_axis: of NumPy arrays, as in `as_batch`.
+        device: where to compute, such as ``"cuda"``; None leaves tensors where they are.
+
+    Raises:
+        TypeError, ValueError: when they cannot be compared: sizes, channels or depths differ.
+    """
     if data_range is not None:
         bounds(data_range)
     device = None if device is None else usable_device(device)
-    x, x_range = as_batch(a, who="the image judged", alpha=alpha)
-    y, y_range = as_batch(b, who="the reference", alpha=alpha)
+    opened = [
+        _opened(image, who, alpha, profile, max_pixels)
+        for image, who in ((a, "the image judged"), (b, "the reference"))
+    ]
+    (x, x_range), (y, y_range) = (
+        _as_batch(image, who, channel_axis)
+        for image, who in zip(opened, ("the image judged", "the reference"), strict=True)
+    )
+    before = {} if alpha is None else {"alpha": alpha}
+    done = {image.profile for image in opened if isinstance(image, Picture)}
+    for name in ("srgb", "ignore"):
+        if name in done:
+            before["profile"] = name
+    remarks = tuple(
+        f"{image}: {remark}"
+        for image, picture in zip((a, b), opened, strict=True)
+        if isinstance(picture, Picture)
+        for remark in picture.remarks
+    )
     if x_range != y_range:
         raise ValueError(
             f"the image judged is {describe_range(x_range)}, the reference {describe_range(y_range)}; "
@@ -424,8 +507,12 @@ def load_pair(
         raise ValueError(
             f"{describe_range(x_range)} images are 0-{x_range:g}; data_range={data_range!r} is for float images"
         )
+    if data_range is None and (kinds := {x.dtype, y.dtype} & set(_PLAIN_INTEGERS)):
+        raise TypeError(f"an image is {kinds.pop()}, which does not say its range; pass data_range, such as 255")
     carried = x_range if x_range is not None else (1.0 if data_range is None else data_range)
-    return (x.to(device), y.to(device), carried) if device else (x, y, carried)
+    if device:
+        x, y = x.to(device), y.to(device)
+    return Loaded(x, y, carried, before, remarks)
 
 
 def usable_device(name: str) -> str:
@@ -445,15 +532,16 @@ def usable_device(name: str) -> str:
     return name
 
 
-def _from_array(array: np.ndarray, who: str) -> tuple[Tensor, DataRange | None]:
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3):
-        raise ValueError(
-            f"{who}: a NumPy image is (h, w) or (h, w, c) with c = 1 or 3, got {array.shape}; "
-            "drop or composite alpha, and move channels last"
-        )
-    planes = np.ascontiguousarray(array.transpose(2, 0, 1))[None]
+def _from_array(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> tuple[Tensor, DataRange | None]:
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            raise TypeError(
+                f"{who}: is a masked array, whose mask would be lost; pass its values (.filled(0)), and the mask "
+                "to a metric that takes one: get('ssim')(x, y, mask=…)"
+            )
+        array = array.data
+    planes = _channels_first(array, who, channel_axis)
+    planes = np.ascontiguousarray(planes)[None]
     if not planes.flags.writeable:  # as Pillow lends its pixels; torch would warn
         planes = planes.copy()
     if planes.dtype == np.uint8:
@@ -465,3 +553,29 @@ def _from_array(array: np.ndarray, who: str) -> tuple[Tensor, DataRange | None]:
     if planes.dtype in (np.float16, np.float32):
         return torch.from_numpy(planes.astype(np.float32)), None
     raise TypeError(f"{who}: a NumPy image is uint8, uint16 or float, got {array.dtype}; convert it first")
+
+
+def _channels_first(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> np.ndarray:
+    """``(c, h, w)`` or ``(c, d, h, w)`` of an array."""
+    if channel_axis == "last":
+        if array.ndim == 2:
+            return array[None]
+        if array.ndim != 3 or array.shape[2] not in (1, 3):
+            raise ValueError(
+                f"{who}: a NumPy image is (h, w) or (h, w, c) with c = 1 or 3, got {array.shape}; "
+                "drop or composite alpha, and move channels last; or say by channel_axis which axis holds the "
+                "channels, None for a volume (d, h, w) without any"
+            )
+        return np.moveaxis(array, 2, 0)
+    if channel_axis is None:
+        if array.ndim not in (2, 3):
+            raise ValueError(f"{who}: without channels an array is (h, w) or (d, h, w), got {array.shape}")
+        return array[None]
+    if not isinstance(channel_axis, int) or isinstance(channel_axis, bool):
+        raise TypeError(f"{who}: channel_axis is a number, None or 'last', got {channel_axis!r}")
+    if array.ndim not in (3, 4) or not -array.ndim <= channel_axis < array.ndim:
+        raise ValueError(
+            f"{who}: with channel_axis={channel_axis} an array has three or four axes, of which that is one; "
+            f"got {array.shape}"
+        )
+    return np.moveaxis(array, channel_axis, 0)

@@ -55,6 +55,25 @@ def write(name: str, settings: Mapping[str, object], version: int) -> str:
     return "|".join(parts)
 
 
+def extended(text: str, before: Mapping[str, object]) -> str:
+    """A signature that also says what was done before the metric; the version stays last.
+
+    Args:
+        text: a signature.
+        before: what was done, in order; values None are left out.
+
+    Raises:
+        ValueError: as `read` and `write`.
+
+    Example:
+        >>> extended("psnr|range:255|v:1", {"alpha": "white", "profile": None})
+        'psnr|range:255|alpha:white|v:1'
+    """
+    name, settings = read(text)
+    version = int(settings.pop("v"))
+    return write(name, {**settings, **before}, version)
+
+
 def read(text: str) -> tuple[str, dict[str, str]]:
     """The name and the settings of a signature.
 

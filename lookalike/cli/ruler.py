@@ -26,6 +26,8 @@ def ruler(
     metric: Literal["ssim", "ms_ssim"] = "ssim",
     data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
+    profile: Annotated[Literal["srgb", "ignore"], arg(metavar="srgb|ignore")] = "srgb",
+    max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 178956970)")] = None,
     json: bool = False,
     device: str = "cpu",
 ) -> int:
@@ -39,6 +41,9 @@ def ruler(
         metric: of the SSIM family.
         data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
+        profile: what becomes of colour profiles and gammas in files: converted to sRGB, as viewers do, or ignored
+            for the numbers as they are stored.
+        max_pixels: the most that a file may claim; larger ones are refused before anything is decoded.
         json: print JSON.
         device: that computes, such as cuda.
     """
@@ -47,7 +52,14 @@ def ruler(
     if is_ is not None:
         room.printed(is_)
     readings = room.run(
-        judged, reference, metric, data_range=show.extent(data_range, "ruler"), alpha=alpha, device=device
+        judged,
+        reference,
+        metric,
+        data_range=show.extent(data_range, "ruler"),
+        alpha=alpha,
+        profile=profile,
+        device=device,
+        **show.limit(max_pixels, "ruler"),
     )
     matching = None if is_ is None else room.giving(readings, is_)
     if json:

@@ -32,6 +32,8 @@ def score(
     convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: wang2004)")] = None,
     data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
+    profile: Annotated[Literal["srgb", "ignore"], arg(metavar="srgb|ignore")] = "srgb",
+    max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 178956970)")] = None,
     map: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="")] = None,
     json: bool = False,
     device: str = "cpu",
@@ -71,6 +73,9 @@ def score(
         convention: which program's SSIM is meant (see `lookalike metrics --conventions`).
         data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
+        profile: what becomes of colour profiles and gammas in files: converted to sRGB, as viewers do, or ignored
+            for the numbers as they are stored.
+        max_pixels: the most that a file may claim; larger ones are refused before anything is decoded.
         map: of two images: write where they differ, by the one metric named or ssim, in fixed colours.
         json: print JSON.
         device: that computes, such as cuda.
@@ -100,25 +105,27 @@ def score(
         )
     extent = show.extent(data_range, "score")
     how: dict[str, Any] = {"convention": convention, "device": device, "force": force}
+    reading: dict[str, Any] = {"alpha": alpha, "profile": profile, **show.limit(max_pixels, "score")}
     before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
     aligned: dict[str, Any] = {"align": align, "offset": _offset(offset), "yuv": yuv}
     if reference.is_dir() or any(path.is_dir() for path in judged):
         _refuse("folders of images", map=map, **aligned)
         return _folders(
-            reference, judged, metrics, json, output=output, latex=latex, data_range=extent, alpha=alpha,
+            reference, judged, metrics, json, output=output, latex=latex, data_range=extent,
             match=match, hashed=hash, allow_missing=allow_missing, workers=workers, cluster=cluster, seed=seed,
-            **how, **before,
+            **how, **reading, **before,
         )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
     [image] = judged
     apart: dict[str, Any] = {"allow_missing": allow_missing, "latex": latex, "cluster": cluster, "hash": hash}
     if _are_videos(reference, image):
-        _refuse("two videos", map=map, data_range=data_range, **apart)
+        raw = profile == "ignore"
+        _refuse("two videos", map=map, data_range=data_range, profile=raw, max_pixels=max_pixels, **apart)
         how |= before | aligned | {"alpha": alpha}
         return _videos(reference, image, metrics, json, output=output, workers=workers, seed=seed, **how)
     _refuse("two images", output=output, workers=workers, **apart, **before, **aligned)
-    return _pair(reference, image, metrics, map, json, data_range=extent, alpha=alpha, **how)
+    return _pair(reference, image, metrics, map, json, data_range=extent, **reading, **how)
 
 
 def _offset(text: str) -> int | Literal["auto"]:
@@ -210,6 +217,7 @@ def _pair(
     )  # fmt: skip
     if drawn is not None:
         show.as_path(f"{drawn.file}: {drawn.legend}")
+    show.as_remarks(found[0].remarks if found else ())
     show.as_remarks(f"failed: {name}: the score is not a number (NaN)" for name in undefined)
     return code
 

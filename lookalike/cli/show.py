@@ -107,6 +107,17 @@ def extent(data_range: Sequence[float], who: str) -> float | tuple[float, float]
     raise ValueError(f"{who}: --data-range takes one number or two, got {len(data_range)}")
 
 
+def limit(max_pixels: int | None, who: str) -> dict[str, Any]:
+    """The option ``max_pixels`` where it was given.
+
+    Raises:
+        ValueError: for less than one pixel.
+    """
+    if max_pixels is not None and max_pixels < 1:
+        raise ValueError(f"{who}: --max-pixels is a number of pixels >= 1, got {max_pixels}")
+    return {} if max_pixels is None else {"max_pixels": max_pixels}
+
+
 def _console() -> Any:
     from rich.console import Console
 

@@ -27,6 +27,8 @@ def view(
         arg(metavar="NAME [NAME ...]", help_behavior_hint="(default: SSIM, its three parts, lpips_alex)"),
     ] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
+    profile: Annotated[Literal["srgb", "ignore"], arg(metavar="srgb|ignore")] = "srgb",
+    max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 178956970)")] = None,
     device: str = "cpu",
     force: bool = False,
 ) -> int:
@@ -42,6 +44,9 @@ def view(
         metrics: which numbers, named after the images (see `lookalike metrics`).
         maps: which overlays, by the metrics that have a map; the absolute error is always there.
         alpha: background for images with transparent pixels, which are refused otherwise.
+        profile: what becomes of colour profiles and gammas in files: converted to sRGB, as viewers do, or ignored
+            for the numbers as they are stored.
+        max_pixels: the most that a file may claim; larger ones are refused before anything is decoded.
         device: that computes, such as cuda.
         force: replace a file that lookalike did not write; inputs are never replaced.
     """
@@ -51,6 +56,15 @@ def view(
     outputs.claim(viewer.check(out), who="view", inputs=(reference, *judged), force=force)
     from lookalike.scoring.view import view as seen
 
-    found = seen(reference, judged, metrics or None, maps or None, alpha=alpha, device=device)
+    found = seen(
+        reference,
+        judged,
+        metrics or None,
+        maps or None,
+        alpha=alpha,
+        profile=profile,
+        device=device,
+        **show.limit(max_pixels, "view"),
+    )
     show.as_path(viewer.write(found, out, (reference, *judged), force))
     return 0

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from lookalike import batches, registry
+from lookalike import signature as signatures
 from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
+from lookalike.files import MAX_PIXELS
 from lookalike.ranges import DataRange
 
 
@@ -41,6 +43,8 @@ def run(
     data_range: DataRange | None = None,
     check: Check = "values",
     alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = MAX_PIXELS,
     device: str | None = None,
 ) -> list[Reading]:
     """Score a pair under every convention, in float64.
@@ -52,6 +56,8 @@ def run(
         data_range: of float images; None means 1.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
+        profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers.
+        max_pixels: the most that a file may claim.
         device: where to compute, such as ``"cuda"``.
 
     Returns:
@@ -70,7 +76,10 @@ def run(
     if "convention" not in registry.options_of(metric):
         having = [name for name in registry.catalog() if "convention" in registry.options_of(name)]
         raise ValueError(f"ruler: {metric} has no conventions; {', '.join(having)} have")
-    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    loaded = batches.read_pair(
+        a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, device=device
+    )
+    x, y, carried = loaded[:3]
     batches.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
     # Once the pair is known to be good: float64, so that a number printed with many digits can still be told.
     x, y = batches.pair(
@@ -81,7 +90,7 @@ def run(
         value, signature, reason = None, "", ""
         try:
             made = registry.get(metric, convention=convention.name, check="shapes")
-            signature = made.signature(carried)
+            signature = signatures.extended(made.signature(carried), loaded.before)
             with torch.no_grad():
                 value = float(made(x, y).mean())
         except ValueError as error:

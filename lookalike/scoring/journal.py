@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows: two runs on one table are not kept apart there
     fcntl = None
 
-_FORMAT = 1
+_FORMAT = 2
 _ENTRIES_A_LINE = 256
 _SECONDS = 1.0  # between writes at most
 _KEPT = 16  # lines decoded at a time, while entries are read in an order near that of writing
@@ -38,6 +38,8 @@ class Entry(NamedTuple):
         values: one score a metric, None where there is none.
         error: why, or None.
         declined: metrics that were not asked for by name and have no number, each with the reason.
+        profile: what was done to the colours of a file: ``"srgb"`` converted, ``"ignore"`` read as they are; None
+            where nothing was to be done.
     """
 
     key: tuple[str, str]
@@ -46,6 +48,7 @@ class Entry(NamedTuple):
     values: tuple[float | None, ...]
     error: str | None
     declined: dict[str, str]
+    profile: str | None = None
 
 
 class Journal:
@@ -196,7 +199,7 @@ def _entries(line: bytes, columns: int | None) -> list[Entry] | None:
 def _entry(cells: Any, columns: int | None) -> Entry | None:
     if not isinstance(cells, list) or len(cells) != len(Entry._fields):
         return None
-    key, stamp, size, values, error, declined = cells
+    key, stamp, size, values, error, declined, profile = cells
     right = (
         _are(key, 2, str)
         and _are(stamp, 2, str)
@@ -204,13 +207,16 @@ def _entry(cells: Any, columns: int | None) -> Entry | None:
         and _are(values, columns, int | float | None)
         and isinstance(error, str | None)
         and isinstance(declined, dict)
+        and profile in (None, "srgb", "ignore")
         and all(isinstance(reason, str) for reason in declined.values())
         # A score that is not there has a reason.
         and (error is not None or bool(declined) or None not in values)
     )
     if not right:
         return None
-    return Entry(tuple(key), tuple(stamp), None if size is None else tuple(size), tuple(values), error, declined)
+    return Entry(
+        tuple(key), tuple(stamp), None if size is None else tuple(size), tuple(values), error, declined, profile
+    )
 
 
 def _are(cells: Any, count: int | None, kind: Any) -> bool:

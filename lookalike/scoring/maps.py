@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lookalike import batches, registry
+from lookalike import batches, registry, signature
 from lookalike.batches import Check, ImageLike
+from lookalike.files import MAX_PIXELS
 from lookalike.ranges import DataRange
 from lookalike.records import outputs, runs
 
@@ -52,6 +53,8 @@ def write_map(
     convention: str | None = None,
     check: Check = "values",
     alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = MAX_PIXELS,
     device: str | None = None,
     force: bool = False,
 ) -> Drawn:
@@ -65,7 +68,7 @@ def write_map(
         a: the image judged.
         b: the reference.
         metric: one that has a map.
-        data_range, convention, check, alpha, device: as in `scoring.pair.measure`.
+        data_range, convention, check, alpha, profile, max_pixels, device: as in `scoring.pair.measure`.
         force: replace a file that lookalike did not write.
 
     Raises:
@@ -77,7 +80,10 @@ def write_map(
     if file.suffix.lower() != ".png":
         raise ValueError(f"{file}: maps are written as PNG, name a file that ends in .png")
     outputs.claim(file, who="score", inputs=[one for one in (a, b) if isinstance(one, str | Path)], force=force)
-    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    loaded = batches.read_pair(
+        a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, device=device
+    )
+    x, y, carried = loaded[:3]
     options = {} if convention is None else {"convention": convention}
     made = registry.get(metric, data_range=carried, check=check, **options)
     with torch.no_grad():
@@ -93,9 +99,8 @@ def write_map(
         runs.write_png(file, _levels(values, 255))
     height, width = values.shape
     legend = f"{made.facts.name} map, {width}x{height} px, {_SIMILARITY if similar else _ERROR}"
-    return Drawn(
-        str(file), made.facts.name, made.signature(carried), width, height, -1.0 if similar else 0.0, 1.0, legend
-    )
+    said = signature.extended(made.signature(carried), loaded.before)
+    return Drawn(str(file), made.facts.name, said, width, height, -1.0 if similar else 0.0, 1.0, legend)
 
 
 def _levels(unit: NDArray[np.float64], most: int) -> NDArray[np.uint8]:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lookalike import batches, ranges, registry
-from lookalike.batches import Check, ImageLike
+from lookalike import batches, ranges, registry, signature
+from lookalike.batches import ChannelAxis, Check, ImageLike
 from lookalike.conventions import CONVENTIONS
+from lookalike.files import MAX_PIXELS
 from lookalike.metric import Metric
 from lookalike.options import meant, there_are
 from lookalike.ranges import DataRange
@@ -24,12 +25,14 @@ class Measurement(NamedTuple):
         value: the score; None where the metric declined the pair.
         signature: how the number was made.
         reason: why the metric declined, "" otherwise.
+        remarks: on the files that were read, the same for every metric.
     """
 
     metric: str
     value: float | None
     signature: str
     reason: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def measure(
@@ -41,6 +44,9 @@ def measure(
     convention: str | None = None,
     check: Check = "values",
     alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = MAX_PIXELS,
+    channel_axis: ChannelAxis = "last",
     device: str | None = None,
 ) -> list[Measurement]:
     """Measure how alike two images are.
@@ -55,6 +61,11 @@ def measure(
         convention: for the metrics that have conventions; the others are as they are.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
+        profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers;
+            the signature says so where it made a difference.
+        max_pixels: the most that a file may claim.
+        channel_axis: of NumPy arrays with other channels than 1 or 3 at the end: the axis that holds them, or None
+            for a volume ``(d, h, w)`` without any.
         device: where to compute, such as ``"cuda"``.
 
     Returns:
@@ -70,7 +81,11 @@ def measure(
         >>> round(found.value, 6), found.signature
         (0.2, 'l1|range:255|v:1')
     """
-    x, y, carried = batches.load_pair(a, b, data_range=data_range, alpha=alpha, device=device)
+    loaded = batches.read_pair(
+        a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, channel_axis=channel_axis,
+        device=device,
+    )  # fmt: skip
+    x, y, carried = loaded[:3]
     # Once and for all metrics: what fails here no metric could take. Then every metric sees the unit range.
     x, y = batches.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     one = [metrics] if isinstance(metrics, str | Metric) else metrics
@@ -79,7 +94,13 @@ def measure(
         if not isinstance(entry, str | Metric):
             raise TypeError(f"measure: metrics are names or made with get; got {type(entry).__name__}")
     check_convention(convention, asked)
-    return [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
+    measured = [_measured(entry, x, y, carried, convention, may_decline=metrics is None) for entry in asked]
+    return [
+        found._replace(
+            signature=found.signature and signature.extended(found.signature, loaded.before), remarks=loaded.remarks
+        )
+        for found in measured
+    ]
 
 
 def _measured(
@@ -87,10 +108,10 @@ def _measured(
 ) -> Measurement:
     """The number of one metric for a pair in the unit range, or why it has none."""
     name = entry if isinstance(entry, str) else entry.facts.name
-    signature = ""
+    said = ""
     try:
         metric = entry if isinstance(entry, Metric) else made(entry, convention)
-        signature = metric.signature(carried)
+        said = metric.signature(carried)
         low, high = ranges.bounds(metric.data_range, name)
         if (low, high) != (0.0, 1.0):
             x, y = (image * (high - low) + low for image in (x, y))
@@ -99,8 +120,8 @@ def _measured(
     except ValueError as error:
         if not may_decline:
             raise
-        return Measurement(name, None, signature, str(error))
-    return Measurement(metric.facts.name, value, signature)
+        return Measurement(name, None, said, str(error))
+    return Measurement(metric.facts.name, value, said)
 
 
 def made(name: str, convention: str | None) -> Metric:

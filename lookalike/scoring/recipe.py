@@ -54,6 +54,7 @@ class Decoded(NamedTuple):
     stamp: tuple[str, str]
     batches: tuple[Tensor, Tensor] | None
     error: str | None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,8 @@ class Recipe:
         floats: whether the images are float images.
         convention: for the metrics that have conventions.
         alpha: background of transparent pictures, ``"white"`` or ``"black"``.
+        profile: ``"srgb"``, or ``"ignore"`` for the numbers of files whatever their colour profile.
+        max_pixels: the most that a file may claim.
         crop_border: pixels cut off at each edge, after resizing.
         luma: score this luma of colour images instead of their channels: a rule of `ops.colour.luma`, or
             ``"ycbcr"``, the Y of 16 to 235 (of 255) that super-resolution reports.
@@ -87,6 +90,8 @@ class Recipe:
     floats: bool = False
     convention: str | None = None
     alpha: str | None = None
+    profile: str = "srgb"
+    max_pixels: int = files.MAX_PIXELS
     crop_border: int = 0
     luma: Luma | None = None
     resize: Resize | None = None
@@ -138,7 +143,10 @@ class Scorer:
             "crop": recipe.crop_border or None,
             "luma": recipe.luma,
         }
-        return {metric.facts.name: _extended(metric.signature(recipe.carried), before) for metric in self.metrics}
+        return {
+            metric.facts.name: signature.extended(metric.signature(recipe.carried), before)
+            for metric in self.metrics
+        }
 
     @cached_property
     def better(self) -> dict[str, str]:
@@ -149,19 +157,30 @@ class Scorer:
         """Read a reference once and every image that is compared with it; never raises for what a file holds."""
         known = stamp(work.reference, self.recipe.hashed)
         try:
-            reference = files.load(work.reference, alpha=self.recipe.alpha)
+            reference = self.read(work.reference)
         except Exception as error:  # whatever a decoder raises is an error of these rows; the run goes on
             return [self._failed(work, method, path, known, error) for method, path in work.images]
         found = []
         for method, path in work.images:
             stamps = known, stamp(path, self.recipe.hashed)
             try:
-                pair = self.pair(files.load(path, alpha=self.recipe.alpha), reference)
+                image = self.read(path)
+                pair = self.pair(image.pixels, reference.pixels)
             except Exception as error:
                 found.append(self._failed(work, method, path, known, error))
             else:
-                found.append(Decoded((method, work.pair), stamps, pair, None))
+                profile = image.profile or reference.profile
+                found.append(Decoded((method, work.pair), stamps, pair, None, profile))
         return found
+
+    def read(self, path: str) -> files.Picture:
+        """A file as the recipe has it.
+
+        Raises:
+            files.UnreadableImage: with the reason.
+        """
+        recipe = self.recipe
+        return files.read(path, alpha=recipe.alpha, profile=recipe.profile, max_pixels=recipe.max_pixels)
 
     def score(self, decoded: Sequence[Decoded]) -> list[Entry]:
         """The entries of pairs; those of one size are scored together where the recipe says so."""
@@ -245,7 +264,7 @@ class Scorer:
                 if value is not None and math.isnan(value)
             ]
             failed = "; ".join([*filter(None, [error]), *undefined]) or None
-            entries.append(Entry(one.key, stamps, size, values, failed, declined))
+            entries.append(Entry(one.key, stamps, size, values, failed, declined, one.profile))
         return entries
 
     def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | Exception:
@@ -256,17 +275,17 @@ class Scorer:
             return error.with_traceback(None)
 
 
-def carried_by(paths: Iterable[str], alpha: str | None, data_range: DataRange | None) -> tuple[DataRange, bool]:
+def carried_by(paths: Iterable[str], data_range: DataRange | None, **reading: Any) -> tuple[DataRange, bool]:
     """The range that the first readable image carries, and whether it is a float image.
 
     Args:
         paths: of images.
-        alpha: as in `files.load`.
         data_range: of float images.
+        reading: options of `files.load`.
     """
     for path in paths:
         try:
-            carried = batches.as_batch(files.load(path, alpha=alpha))[1]
+            carried = batches.as_batch(files.load(path, **reading))[1]
         except Exception:  # whatever a decoder raises is said where the pair is scored
             continue
         if carried is None:
@@ -324,13 +343,6 @@ def _luma(image: Tensor, rule: Luma) -> Tensor:
         return colour.luma(image, rule)
     weights = image.new_tensor(_YCBCR).view(1, 3, 1, 1)
     return ((image.expand(-1, 3, -1, -1) * weights).sum(1, keepdim=True) + 16) / 255
-
-
-def _extended(said: str, before: dict[str, object]) -> str:
-    """A signature with more settings, before the version, which stands last."""
-    name, settings = signature.read(said)
-    version = int(settings.pop("v"))
-    return signature.write(name, {**settings, **before}, version)
 
 
 def _said(error: BaseException) -> str:

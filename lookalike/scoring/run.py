@@ -25,8 +25,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lookalike import registry
+from lookalike import registry, signature
 from lookalike.batches import usable_device
+from lookalike.files import MAX_PIXELS
 from lookalike.ranges import DataRange, bounds
 from lookalike.records import outputs, runs, statistics, tables
 from lookalike.records.tables import Row
@@ -82,6 +83,8 @@ def score_folders(
     data_range: DataRange | None = None,
     convention: str | None = None,
     alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = MAX_PIXELS,
     crop_border: int = 0,
     luma: Luma | None = None,
     resize: Resize | None = None,
@@ -102,7 +105,7 @@ def score_folders(
         output: the table; its journal stands beside it. None keeps nothing.
         match: see `pairs.find`.
         data_range: of float images; None means 1.
-        convention, alpha, crop_border, luma, resize, device, hashed: see `recipe.Recipe`.
+        convention, alpha, profile, max_pixels, crop_border, luma, resize, device, hashed: see `recipe.Recipe`.
         workers: threads; None: one a core.
         cluster: a Ray cluster, ``"auto"`` (this machine, or the cluster it is in) or ``"ray://host:port"``.
         seed: of the bootstrap.
@@ -128,15 +131,19 @@ def score_folders(
     if output is not None:
         for place in (output, tables.metadata_file(output), statistics_file(output)):
             outputs.claim(place, who="score", inputs=pairs.inputs() if force else (), force=force)
-    carried, floats = recipes.carried_by(_first_paths(pairs), alpha, data_range)
+    carried, floats = recipes.carried_by(
+        _first_paths(pairs), data_range, alpha=alpha, profile=profile, max_pixels=max_pixels
+    )
     recipe = Recipe(
         metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None, carried=carried,
-        floats=floats, convention=convention, alpha=alpha, crop_border=crop_border, luma=luma, resize=resize,
+        floats=floats, convention=convention, alpha=alpha, profile=profile, max_pixels=max_pixels,
+        crop_border=crop_border, luma=luma, resize=resize,
         device=usable_device(device), hashed=hashed,
     )  # fmt: skip
     scorer = Scorer(recipe)
     header = {
         "signatures": scorer.signatures,
+        "profile": recipe.profile,
         "gaps": "errors" if recipe.named else "declined",
         "changes": "sha256" if hashed else "size and time",
     }
@@ -296,13 +303,14 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
             values[at] = [np.nan if value is None else value for value in entry.values]
             undefined[at] = [value is not None and math.isnan(value) for value in entry.values]
     by_method, undefined = (part.reshape(methods, groups, -1) for part in (values, undefined))
-    failed, failures, declined = 0, [], {}
+    failed, failures, declined, profiles = 0, [], {}, set()
     for method, group in pairs.numbered():
         entry = journal.read(places[method * groups + group])
         if entry.error is not None:
             failed += 1
             if len(failures) < _FAILURES_SHOWN:
                 failures.append((*entry.key, entry.error))
+        profiles.add(entry.profile)
         for name, reason in entry.declined.items():
             declined[name] = (declined.get(name, (0, reason))[0] + 1, declined.get(name, (0, reason))[1])
     names = [tables.as_text(method) for method in pairs.methods]
@@ -313,8 +321,8 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
     extra = len(pairs.lacking) - missing
     described |= {"rows": len(pairs), "failed": failed, "missing": missing, "extra": extra}
     found = Scored(
-        pairs, scorer.signatures, scorer.better, described, len(pairs), fresh, failed, missing, extra, failures,
-        declined,
+        pairs, _as_read(scorer.signatures, profiles), scorer.better, described, len(pairs), fresh, failed, missing,
+        extra, failures, declined,
     )  # fmt: skip
     if output is not None:
         metadata = {
@@ -340,6 +348,12 @@ def _shown(pairs: Pairs, described: dict[str, Any]) -> set[str]:
         for one in column["worst"]
         for path in pairs.paths(methods[method], groups[one["pair"]])
     }
+
+
+def _as_read(signatures: dict[str, str], profiles: set[str | None]) -> dict[str, str]:
+    """Signatures that say whether the colours of any file were converted, or would have been."""
+    done = next((name for name in ("srgb", "ignore") if name in profiles), None)
+    return {name: signature.extended(said, {"profile": done}) for name, said in signatures.items()}
 
 
 def statistics_file(output: Path) -> Path:

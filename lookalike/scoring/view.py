@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lookalike import batches, files, registry, weights
+from lookalike import batches, files, registry, signature, weights
 from lookalike.metric import Metric, Prepared
 from lookalike.metrics.ssim import SSIM
 from lookalike.ranges import DataRange
@@ -36,6 +37,8 @@ def view(
     maps: Sequence[str] | None = None,
     *,
     alpha: str | None = None,
+    profile: str = "srgb",
+    max_pixels: int = files.MAX_PIXELS,
     device: str | None = None,
 ) -> View:
     """All that the viewer's page shows of a reference and the images judged against it.
@@ -47,6 +50,8 @@ def view(
             on this machine) is listed with its reason instead of raised.
         maps: names of metrics that have a map; None takes `MAPS`, likewise.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
+        profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers.
+        max_pixels: the most that a file may claim.
         device: where to compute, such as ``"cuda"``.
 
     Raises:
@@ -70,7 +75,9 @@ def view(
     mapped, absent = _obtainable(maps, MAPS)
     made = {name: registry.get(name, check="shapes") for name in (*measured, *mapped)}
     paths = [Path(reference), *map(Path, judged)]
-    y, *others = [_readable(path, alpha) for path in paths]
+    read = [files.read(path, alpha=alpha, profile=profile, max_pixels=max_pixels) for path in paths]
+    y, *others = [_showable(path, picture.pixels) for path, picture in zip(paths, read, strict=True)]
+    before = {"alpha": alpha, "profile": next((found.profile for found in read if found.profile), None)}
     y_unit, carried = _unit(paths[0], y, y, device)
     references = {name: _Reference(metric.to(y_unit.device), y_unit, carried) for name, metric in made.items()}
 
@@ -106,9 +113,9 @@ def view(
         channels=y.shape[2] if y.ndim == 3 else 1,
         reference=_picture(names[0], y, {}),
         judged=tuple(shown),
-        kinds=tuple(kinds.values()),
+        kinds=tuple(kind._replace(signature=signature.extended(kind.signature, before)) for kind in kinds.values()),
         absent=absent,
-        numbers=tuple(row[0]._replace(values=tuple(one.values[0] for one in row)) for row in numbers.values()),
+        numbers=tuple(_row(row, before) for row in numbers.values()),
     )
 
 
@@ -141,8 +148,14 @@ def _obtainable(asked: Sequence[str] | None, default: Sequence[str]) -> tuple[li
     return there, lacking
 
 
-def _readable(path: Path, alpha: str | None) -> Pixels:
-    pixels = files.load(path, alpha=alpha)
+def _row(row: Sequence[Number], before: Mapping[str, object]) -> Number:
+    """One metric's numbers of all pictures, whose signature says what was done to the files."""
+    said = next((one.signature for one in row if one.signature), "")
+    values = tuple(one.values[0] for one in row)
+    return row[0]._replace(values=values, signature=said and signature.extended(said, before))
+
+
+def _showable(path: Path, pixels: NDArray[Any]) -> Pixels:
     if pixels.dtype.name not in _DEPTHS:
         raise ValueError(f"view: {path}: holds floats; the viewer shows 8 and 16 bits, save it as 16-bit PNG")
     height, width = pixels.shape[:2]

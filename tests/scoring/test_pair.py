@@ -48,7 +48,7 @@ def test_numbers_are_those_of_the_metric_itself() -> None:
     for name in ("ssim", "ms_ssim", "psnr", "l2"):
         metric = registry.get(name, data_range=255)
         wanted = pytest.approx(float(metric(*batches)), rel=1e-6)
-        assert only(measure(x, y, [name])) == (name, wanted, metric.signature(), "")
+        assert only(measure(x, y, [name])) == (name, wanted, metric.signature(), "", ())
     assert only(measure(x, y, ["mse"])).metric == "l2"
 
 
@@ -170,7 +170,7 @@ def test_nan_is_a_number_that_says_so() -> None:
 def test_batches_must_be_alike() -> None:
     with pytest.raises(ValueError, match="measure: x and y must have the same shape"):
         measure(torch.zeros(2, 1, 16, 16), torch.zeros(1, 1, 16, 16), ["l1"])
-    with pytest.raises(TypeError, match=r"measure: x is torch\.int64"):
+    with pytest.raises(TypeError, match=r"an image is torch\.int64.*data_range"):
         measure(torch.zeros(1, 16, 16, dtype=torch.int64), torch.zeros(1, 16, 16, dtype=torch.int64))
 
 
@@ -240,7 +240,7 @@ def test_maps_that_cannot_be_drawn_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="volumes have no picture"):
         maps.write_map(tmp_path / "a.png", volume, volume)
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ValueError, match="cannot be written"):
         maps.write_map(tmp_path / "file" / "a.png", y, y)
     assert not (tmp_path / "a.png").exists()
 
