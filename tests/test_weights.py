@@ -162,15 +162,13 @@ def test_a_file_is_taken_out_of_an_archive(places, monkeypatch, server, packed):
     assert [entry.name for entry in places[0].iterdir()] == ["toy.pth"]
 
 
-def test_a_download_with_another_hash_is_refused_and_kept_aside(places, monkeypatch, server):
+def test_a_download_with_another_hash_is_refused_and_not_kept(places, monkeypatch, server):
     address, pages, _ = server
     pages["/toy.pth"] = OTHER
     put_part(monkeypatch, address=f"{address}/toy.pth")
-    with pytest.raises(ValueError, match=f"{digest(OTHER)} instead of {digest(GOOD)}"):
+    with pytest.raises(ValueError, match=f"{digest(OTHER)} instead of {digest(GOOD)}; it was refused and removed"):
         weights.fetch("toy")
-    [aside] = places[0].iterdir()
-    assert aside.name == f"toy.pth.refused-{digest(OTHER)[:8]}"
-    assert aside.read_bytes() == OTHER
+    assert list(places[0].iterdir()) == []
     assert not weights.present("toy")
 
 
@@ -178,7 +176,7 @@ def test_an_archive_with_another_hash_is_refused(places, monkeypatch, server):
     address, pages, _ = server
     pages["/carrier"] = zipped("toy.pth", GOOD)
     put_part(monkeypatch, archive=Archive(f"{address}/carrier", digest(OTHER), 0.1), member="toy.pth")
-    with pytest.raises(ValueError, match="refused, and kept"):
+    with pytest.raises(ValueError, match="refused and removed"):
         weights.fetch("toy")
 
 

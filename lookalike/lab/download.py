@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import urllib.error
-import urllib.request
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from lookalike.options import meant
-
-CHUNK = 1 << 20
-TIMEOUT_S = 30
+from lookalike.weights.download import stream
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def fetch(name: str, folder: Path, *, archive: Archive | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _download(archive, partial, name)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", error)
         raise ConnectionError(
             f"lab data: {archive.address} cannot be reached ({reason}). On a machine with internet, download it, "
@@ -84,23 +80,18 @@ def _download(archive: Archive, partial: Path, name: str) -> None:
     have = partial.stat().st_size if partial.exists() else 0
     if have >= archive.size:
         return
-    request = urllib.request.Request(archive.address, headers={"Range": f"bytes={have}-"} if have else {})
     columns = (
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with (
-        urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer,
-        Progress(*columns, console=Console(stderr=True)) as bar,
-    ):
-        resumed = answer.status == 206
-        row = bar.add_task(name, total=archive.size, completed=have if resumed else 0)
-        with partial.open("ab" if resumed else "wb") as file:
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-                bar.update(row, advance=len(chunk))
-    if partial.stat().st_size < archive.size:
-        raise ConnectionError("the connection ended early")
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        row = bar.add_task(name, total=archive.size, completed=have)
+        got = stream(
+            archive.address, partial, most=archive.size, resume=True,
+            progress=lambda done, total: bar.update(row, completed=done),
+        )  # fmt: skip
+    if got < archive.size:
+        raise ConnectionError(f"the connection ended after {got:,} of {archive.size:,} bytes")
 
 
 def _check(archive: Archive, partial: Path) -> None:

@@ -14,7 +14,6 @@ import secrets
 import shutil
 import sys
 import tarfile
-import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +23,11 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from lookalike.weights import known
+from lookalike.weights.download import stream
 from lookalike.weights.known import File, Part
 
 FOLDER = "LOOKALIKE_WEIGHTS"
 OFFLINE = "LOOKALIKE_OFFLINE"
-TIMEOUT_S = 30
 _CHUNK = 1 << 20
 
 
@@ -209,20 +208,20 @@ def _download(part: str) -> Found:
 
 
 def _download_file(file: File, folder: Path) -> Path:
-    """Download beside the place, verify, rename into place; what is refused is kept beside it."""
+    """Download beside the place, verify, rename into place; nothing else stays."""
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / file.name
     beside = folder / f".{file.name}.{secrets.token_hex(4)}"
     carrier = beside.with_name(f"{beside.name}.archive")
     try:
         if file.archive is None:
-            _stream(file.address, beside, file.name)
+            _stream(file.address, beside, file.name, file.mib)
         else:
-            _stream(file.archive.address, carrier, file.name)
-            _verify(carrier, file.archive.sha256, f"{file.name}.archive", file.source)
+            _stream(file.archive.address, carrier, file.name, file.archive.mib)
+            _verify(carrier, file.archive.sha256, file.source)
             with _opened(carrier, file.member) as inside, beside.open("xb") as out:
                 shutil.copyfileobj(inside, out, _CHUNK)
-        _verify(beside, file.sha256, file.name, file.source)
+        _verify(beside, file.sha256, file.source)
         beside.replace(place)
     finally:
         beside.unlink(missing_ok=True)
@@ -230,15 +229,13 @@ def _download_file(file: File, folder: Path) -> Path:
     return place
 
 
-def _verify(path: Path, sha256: str, name: str, address: str) -> None:
-    """Refuse a download whose hash is wrong, and keep it for whoever wants to know what it was."""
+def _verify(path: Path, sha256: str, address: str) -> None:
+    """Refuse a download whose hash is wrong; nothing of it is kept."""
     digest = sha256_of(path)
     if digest != sha256:
-        aside = path.with_name(f"{name}.refused-{digest[:8]}")
-        path.replace(aside)
         raise ValueError(
-            f"weights: {address} gave a file with sha256 {digest} instead of {sha256}; "
-            f"refused, and kept for inspection as {aside}"
+            f"weights: {address} gave a file of {path.stat().st_size:,} bytes with sha256 {digest} instead of "
+            f"{sha256}; it was refused and removed"
         )
 
 
@@ -256,18 +253,20 @@ def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
                 yield inside
 
 
-def _stream(address: str, place: Path, name: str) -> None:
-    request = urllib.request.Request(address, headers={"User-Agent": "lookalike"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer, place.open("xb") as out:
-        total, done = int(answer.headers.get("Content-Length") or 0), 0
+def _stream(address: str, place: Path, name: str, mib: float) -> None:
+    """Download a file of a size that is known roughly; its hash decides."""
+    said = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        said = True
         _progress(sys.stderr, name, done, total)
-        while chunk := answer.read(_CHUNK):
-            out.write(chunk)
-            done += len(chunk)
-            _progress(sys.stderr, name, done, total)
-        print(file=sys.stderr)
-        if total and done != total:
-            raise OSError(f"the connection ended after {done} of {total} bytes")
+
+    try:
+        stream(address, place, most=int(mib * 1.05 * (1 << 20)) + (1 << 16), progress=progress)
+    finally:
+        if said:
+            print(file=sys.stderr)
 
 
 def _progress(stream: TextIO, name: str, done: int, total: int) -> None:
