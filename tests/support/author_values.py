@@ -39,10 +39,11 @@ FILES = {
 
 
 def shared_values() -> dict[str, Any]:
-    path = SHARED / "golden/golden.json"
-    if not path.is_file():
-        return {}
-    values = json.loads(path.read_text(encoding="utf-8"))["values"]
+    values: dict[str, Any] = {}
+    for path in (SHARED / "golden" / name for name in ("golden.json", "authors2.json")):
+        if path.is_file():
+            for name, of in json.loads(path.read_text(encoding="utf-8"))["values"].items():
+                values[name] = values.get(name, {}) | of
     return {name: of for name, of in values.items() if name not in AUTHORS}
 
 
