@@ -27,8 +27,8 @@ others whose errors cannot be detected, score 0 with a gradient of 0, as in the 
 colour alone: MAD looks at luma.
 Conventions: luma of BT.601 on 0 to 255; blocks of 16×16 pixels that fit, one every 4 pixels from the upper left;
 statistics of the magnitudes of the responses of Kovesi's log Gabor filters, with wavelengths of 3 to 243 px.
-vIQA 3.0.1 differs from the authors in some of these steps, which `tests/metrics/test_mad.py` names; pyiqa 0.1.16
-has other log Gabor filters.
+vIQA 3.0.1 differs from the authors in some of these steps, which `tests/metrics/test_mad.py` names, and gives 0.6 to 1
+of their value; pyiqa 0.1.16, with other log Gabor filters, gives 1.4 to 2.1 times it.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def appearance(x: Tensor, y: Tensor, convention: Convention = "authors") -> Tens
     Example:
         >>> y = torch.arange(2304.0).square().remainder(97).view(1, 1, 48, 48)
         >>> float(appearance(y, y)), round(float(appearance(y, y.mT)), 2)
-        (0.0, 6.41)
+        (0.0, 5.8)
     """
     reading = _READINGS[convention]
     height, width = map(operator.index, x.shape[-2:])
