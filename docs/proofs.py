@@ -30,11 +30,13 @@ the tests hold the same values at fixed tolerances.
 |---|---|---|---|---|---|
 """
 PAGE_TAIL = """
-MS-GMSD, DSS, PSNR-HVS, PSNR-HVS-M, FLIP, S-CIELAB, SSIMULACRA 2, MAD, LPIPS, DISTS and CIEDE2000 have no such
-program here. They are held to published tables (CIEDE2000, LPIPS), to recorded values of the reference programs
-(SSIMULACRA 2, FLIP, PSNR-HVS), to the official packages (LPIPS, DISTS), to other packages where those are
-right, and MAD to a NumPy version written from the paper: in `tests/metrics`, `test_rack_recorded.py`,
-`test_rack_colour.py`, `test_mad.py`, `test_lpips.py`, `test_dists.py`, `test_colour.py`.
+MAD is exactly 0 on a pair whose change is one of colour, as in its authors' program; where two images differ in
+appearance by rounding alone, as inverted ones do, that is what is left of it in float32. S-CIELAB is fed XYZ.
+
+MS-GMSD, FLIP, SSIMULACRA 2, LPIPS, DISTS and CIEDE2000 have no such program here. They are held to published tables
+(CIEDE2000, LPIPS), to recorded values of the reference programs (SSIMULACRA 2, FLIP), to the official packages
+(LPIPS, DISTS) and to other packages where those are right: in `tests/metrics`, `test_rack_recorded.py`,
+`test_rack_colour.py`, `test_lpips.py`, `test_dists.py`, `test_colour.py`.
 """
 
 
@@ -80,9 +82,9 @@ def _pairs(values: Any) -> Iterator[tuple[dict[str, float], Any]]:
 
 def _rows() -> Iterator[Row]:
     """Those of the tests."""
-    values, rack, recorded, cw_ssim = (
+    values, rack, recorded, cw_ssim, seen = (
         importlib.import_module(name)
-        for name in ("test_author_values", "test_rack", "test_rack_recorded", "test_cw_ssim")
+        for name in ("test_author_values", "test_rack", "test_rack_recorded", "test_cw_ssim", "test_rack_colour")
     )
 
     def grey(pair: Any, dtype: torch.dtype) -> list[Tensor]:
@@ -97,6 +99,12 @@ def _rows() -> Iterator[Row]:
         yield Row(metric, options, key, lambda pair, dtype, kind=kind: [rack.fed(one, kind, dtype) for one in pair])
     for key, (metric, options, coloured) in recorded.METRICS.items():
         yield Row(metric, options, key, lambda pair, dtype, own=coloured: recorded.fed(pair, own, dtype))
+    yield Row("mad", {}, "mad", grey)
+    for key in seen.S_CIELAB:
+        yield Row(
+            "s_cielab", {"spd": seen.spd_of(key)}, key,
+            lambda pair, dtype: [rack.fed(image, "colour", dtype) for image in pair],
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ formula, which changes only when a number changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 def number(value: float) -> str:
@@ -17,6 +17,26 @@ def number(value: float) -> str:
         ('1', '0.03', '0.3333333333333333')
     """
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Several numbers as a signature says them.
+
+    Example:
+        >>> numbers((1, 0.5))
+        '1,0.5'
+    """
+    return ",".join(number(value) for value in values)
+
+
+def unusual(settings: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    """Of settings with their defaults, those with another value: a formula's own numbers need no naming.
+
+    Example:
+        >>> unusual({"worst": (0.1, 0.05), "sigma": (1.5, 1.5)})
+        {'worst': 0.1}
+    """
+    return {key: value for key, (value, default) in settings.items() if value != default}
 
 
 def data_range(value: float | tuple[float, float]) -> str:

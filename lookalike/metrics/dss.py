@@ -4,51 +4,61 @@ Balanov, Schwartz, Moshe, Peleg: Image quality assessment based on DCT subband s
 doi 10.1109/ICIP.2015.7351172.
 
 Differs from the paper: nothing; where its roots have no derivative the gradient is 0.
-Conventions: blocks of 8x8 pixels side by side, what is left at the end dropped; zeros beyond the border of a
-subband; subbands of a weight below 0.01 do not count. Luma is taken of colour. Not proved against the authors,
-whose program was not at hand: equal to piq 0.8.0, and to the two values of that program that piq's tests quote.
+Conventions: the authors' program (version 1.00 of 2015), to 1e-12 in float64 (2e-9 where images are flat): blocks of 8x8 pixels
+side by side, what is left at the end dropped; zeros beyond the border of a subband; subbands of a weight below 0.01
+do not count; the number of the worst 5 % of the blocks is rounded, halves up. Luma is taken of colour.
+piq 0.8.0 rounds halves to even, and differs where 5 % of the blocks is a number and a half.
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lookalike import signature
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import gaussian
+from lookalike.options import real, reals
 
-_SIDE_TAP, _MIDDLE_TAP, _ = gaussian(3, 1.5)
-_CONSTANT_DC, _CONSTANT_AC = 1000 / 255**2, 300 / 255**2
-_WORST = 0.05
-_SPREAD = 1.55  # of the weights over frequency, in coefficients
+WEIGHTS_SIGMA, SIGMA, WORST, CONSTANTS = 1.55, 1.5, 0.05, (1000.0, 300.0)
 
 
-def _weights() -> dict[int, float]:
+def _weights(sigma: float) -> dict[int, float]:
     """The weight of each subband that counts, by its place among the 64."""
     weights = {
-        8 * row + column: math.exp(-((row + 0.5) ** 2 + (column + 0.5) ** 2) / (2 * _SPREAD**2))
+        8 * row + column: math.exp(-((row + 0.5) ** 2 + (column + 0.5) ** 2) / (2 * sigma**2))
         for row in range(8)
         for column in range(8)
     }
-    kept = {place: weight for place, weight in weights.items() if weight >= 1e-2}
+    kept = {place: weight for place, weight in weights.items() if place == 0 or weight >= 1e-2}
     return {place: weight / math.fsum(kept.values()) for place, weight in kept.items()}
 
 
-_WEIGHTS = _weights()
-
-
-def dss(x: Tensor, y: Tensor) -> Tensor:
+def dss(
+    x: Tensor,
+    y: Tensor,
+    *,
+    sigma: float = SIGMA,
+    weights_sigma: float = WEIGHTS_SIGMA,
+    worst: float = WORST,
+    constants: tuple[float, float] = CONSTANTS,
+) -> Tensor:
     """DCT subband similarity of a pair in the unit range, Balanov et al. 2015.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 32 px a side; luma is taken of colour.
         y: references, same shape.
+        sigma: standard deviation of the 3x3 window of local statistics, in blocks.
+        weights_sigma: standard deviation of the weights over frequency, in coefficients.
+        worst: the share of the blocks that counts, those that are least alike; at least one block does.
+        constants: of the similarity, for the first subband and for the others, on the scale of 0–255.
 
     Returns:
         ``(n,)``, 1 for identical images.
@@ -58,49 +68,106 @@ def dss(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(dss(y * 0.5, y)), 4)
         0.9014
     """
-    bands = dct.transform(torch.cat([colour.luma(x), colour.luma(y)]))[:, list(_WEIGHTS)]
+    subbands = _weights(weights_sigma)
+    bands = dct.transform(255 * torch.cat([colour.luma(x), colour.luma(y)]))[:, list(subbands)]
     signals_x, signals_y = halves(bands)
-    first_x, first_y = signals_x[:, :1], signals_y[:, :1]
-    local = _blur(torch.cat([signals_x, signals_y, signals_x.square(), signals_y.square(), first_x * first_y], 1))
-    count = len(_WEIGHTS)
-    mean_x, mean_y, xx, yy, xy = local.split([count, count, count, count, 1], 1)
-    var_x, var_y = (xx - mean_x * mean_x).relu(), (yy - mean_y * mean_y).relu()
-    covariance = xy - mean_x[:, :1] * mean_y[:, :1]
-    constants = bands.new_tensor([_CONSTANT_DC] + [_CONSTANT_AC] * (count - 1)).view(-1, 1, 1)
+    first_x, first_y, covariance = _moments(signals_x[:, :1], signals_y[:, :1], sigma)
+    others_x, others_y = signals_x[:, 1:], signals_y[:, 1:]
+    local = _blur(torch.cat([others_x, others_y, others_x.square(), others_y.square()], 1), sigma)
+    mean_x, mean_y, xx, yy = local.chunk(4, 1)
+    var_x = torch.cat([first_x, xx - mean_x * mean_x], 1).relu()
+    var_y = torch.cat([first_y, yy - mean_y * mean_y], 1).relu()
+    count = len(subbands)
+    first, others = constants
+    added = bands.new_tensor([first] + [others] * (count - 1)).view(-1, 1, 1)
     deviations = colour.root(var_x * var_y)
-    contrast = (2 * deviations + constants) / (var_x + var_y + constants)
-    structure = (covariance + _CONSTANT_DC) / (deviations[:, :1] + _CONSTANT_DC)
+    contrast = (2 * deviations + added) / (var_x + var_y + added)
+    structure = (covariance + first) / (deviations[:, :1] + first)
     lost = 1 - torch.cat([contrast, structure], 1).flatten(2)  # the largest of these hold any NaN
-    alike = 1 - lost.topk(max(1, round(_WORST * lost.shape[2])))[0].mean(2)
+    # Halves are rounded up, as MATLAB does and Python's round does not.
+    alike = 1 - lost.topk(max(1, math.floor(worst * lost.shape[2] + 0.5)))[0].mean(2)
     alike = torch.cat([alike[:, :1] * alike[:, -1:], alike[:, 1:-1]], 1)
-    return (alike * alike.new_tensor(list(_WEIGHTS.values()))).sum(1)
+    return (alike * alike.new_tensor(list(subbands.values()))).sum(1)
 
 
-def _blur(x: Tensor) -> Tensor:
+def _moments(x: Tensor, y: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Local variances and covariance of two planes."""
+    squares = np.array([2, 1, 2, 1, 0, 1, 2, 1, 2])
+    taps = np.exp(-squares / (2 * sigma**2))
+    window = x.new_tensor(taps / taps.sum()).unsqueeze(1)
+    of_x, of_y = (F.unfold(image, 3, padding=1) for image in (x, y))
+    if x.dtype != torch.float64:
+        # Beside the brightness float32 loses small variances; what differs from the window's middle keeps them.
+        # In float64 the rounding of the plain sums is the authors' too: it shows, to 5e-9, where images are flat.
+        of_x, of_y = of_x - of_x[:, 4:5], of_y - of_y[:, 4:5]
+    mean_x, mean_y, xx, yy, xy = (
+        (window * part).sum(1) for part in (of_x, of_y, of_x * of_x, of_y * of_y, of_x * of_y)
+    )
+    moments = xx - mean_x * mean_x, yy - mean_y * mean_y, xy - mean_x * mean_y
+    variance_x, variance_y, covariance = (moment.view_as(x) for moment in moments)
+    return variance_x, variance_y, covariance
+
+
+def _blur(x: Tensor, sigma: float) -> Tensor:
     """Local means by a Gaussian of 3x3, zeros beyond the border."""
+    side, middle, _ = gaussian(3, sigma)
     for dim, border in ((-2, (0, 0, 1, 1)), (-1, (1, 1, 0, 0))):
         count, padded = x.shape[dim], F.pad(x, border)
         outer = padded.narrow(dim, 0, count) + padded.narrow(dim, 2, count)
-        x = outer * _SIDE_TAP + x * _MIDDLE_TAP
+        x = outer * side + x * middle
     return x
 
 
 class DSS(Metric):
-    """DCT subband similarity, ``(n, 1 or 3, h, w) -> (n,)``; options as in `Metric`.
+    """DCT subband similarity, ``(n, 1 or 3, h, w) -> (n,)``.
+
+    Args:
+        sigma, weights_sigma, worst, constants: as for `dss`; the defaults are the authors'.
+        data_range, reduction, check: as in `Metric`.
+
+    Raises:
+        TypeError, ValueError: for deviations or constants that are not positive, or a share outside (0, 1].
 
     Example:
         >>> DSS().signature()
-        'dss|colour:luma-bt601|range:1|v:1'
+        'dss|colour:luma-bt601|range:1|v:2'
+        >>> DSS(worst=1).signature()
+        'dss|colour:luma-bt601|worst:1|range:1|v:2'
     """
 
     facts: ClassVar[Facts] = Facts(
         name="dss", title="DCT subband similarity", better="higher", range=(-1.0, 1.0), identical=1.0,
         paper="Balanov et al. 2015, doi 10.1109/ICIP.2015.7351172", smooth=False, min_side=32, channels=(1, 3),
+        version=2,
         declines={"channels": "luma weighs green most"},
     )  # fmt: skip
 
+    def __init__(
+        self,
+        *,
+        sigma: float = SIGMA,
+        weights_sigma: float = WEIGHTS_SIGMA,
+        worst: float = WORST,
+        constants: tuple[float, float] = CONSTANTS,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        self.sigma = real("dss", "sigma", sigma, above=0)
+        self.weights_sigma = real("dss", "weights_sigma", weights_sigma, above=0)
+        self.worst = real("dss", "worst", worst, above=0, most=1)
+        first, others = reals("dss", "constants", constants, count=2, above=0)
+        self.constants = first, others
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return dss(x, y)
+        return dss(
+            x, y, sigma=self.sigma, weights_sigma=self.weights_sigma, worst=self.worst, constants=self.constants
+        )
 
     def settings(self) -> dict[str, object]:
-        return {"colour": "luma-bt601"}
+        own = {
+            "sigma": (self.sigma, SIGMA),
+            "weights": (self.weights_sigma, WEIGHTS_SIGMA),
+            "worst": (self.worst, WORST),
+            "constants": (signature.numbers(self.constants), signature.numbers(CONSTANTS)),
+        }
+        return {"colour": "luma-bt601"} | signature.unusual(own)

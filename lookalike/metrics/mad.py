@@ -27,8 +27,8 @@ others whose errors cannot be detected, score 0 with a gradient of 0, as in the 
 colour alone: MAD looks at luma.
 Conventions: luma of BT.601 on 0 to 255; blocks of 16×16 pixels that fit, one every 4 pixels from the upper left;
 statistics of the magnitudes of the responses of Kovesi's log Gabor filters, with wavelengths of 3 to 243 px.
-vIQA 3.0.1 differs from the authors in some of these steps, which `tests/metrics/test_mad.py` names, and gives 0.6 to 1
-of their value; pyiqa 0.1.16, with other log Gabor filters, gives 1.4 to 2.1 times it.
+vIQA 3.0.1 differs from the authors in some of these steps (`tests/metrics/test_mad.py` names them) and gives 0.6 to
+1 of their value; pyiqa 0.1.16, with other log Gabor filters, gives 1.4 to 2.1 times it.
 """
 
 from __future__ import annotations
@@ -344,7 +344,10 @@ class MAD(Metric):
             "mean_shift": "its blocks are judged by their contrast, which an even shift leaves as it was",
             "hsv_value": "a change of brightness keeps the contrasts, up to what the reference masks",
         },
-        declines={"channels": "luma weighs green most"},
+        declines={
+            "channels": "luma weighs green most",
+            "reach": "where the reference's own contrast hides all errors, the score is 0 without a gradient",
+        },
     )  # fmt: skip
 
     def __init__(self, *, convention: Convention = "authors", ppd: float | None = None, **base: Any) -> None:

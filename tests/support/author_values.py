@@ -18,7 +18,8 @@ from pairs import all_pairs
 from PIL import Image
 from places import GOLDEN_FOLDER, SHARED
 
-AUTHORS = json.loads((GOLDEN_FOLDER / "authors.json").read_text(encoding="utf-8"))["values"]
+_PROGRAMS = json.loads((GOLDEN_FOLDER / "authors.json").read_text(encoding="utf-8"))
+AUTHORS, DSS_SIZES = _PROGRAMS["values"], _PROGRAMS["dss_sizes"]
 
 FILES = {
     "wang": ("wang_einstein/einstein.gif", "wang_einstein/{}.gif"),
