@@ -5,9 +5,9 @@ doi 10.1109/ICIP.2015.7351172.
 
 Differs from the paper: nothing; where its roots have no derivative the gradient is 0.
 Conventions: the authors' program (version 1.00 of 2015), to 1e-12 in float64, and to 2e-9 where images are flat:
-blocks of 8x8 pixels side by side, what is left at the end dropped; zeros beyond the border of a subband; subbands of a
-weight below 0.01 do not count; the number of the worst 5 % of the blocks is rounded, halves up. Luma is taken of
-colour.
+blocks of 8x8 pixels side by side, what is left at the end dropped; zeros beyond the border of a subband; subbands
+of a weight below 0.01 do not count; the number of the worst 5 % of the blocks is rounded, halves up. Luma is taken
+of colour.
 piq 0.8.0 rounds halves to even, and differs where 5 % of the blocks is a number and a half.
 """
 
