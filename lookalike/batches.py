@@ -515,6 +515,51 @@ def read_pair(
     return Loaded(x, y, carried, before, remarks)
 
 
+def read_mask(mask: ImageLike, like: Tensor) -> Tensor:
+    """What counts of a batch, from anything that can say so.
+
+    Args:
+        mask: a file or PIL image in grey, of which white counts, black does not, and what is between in part; a
+            boolean array or floats in [0, 1], ``(h, w)`` or ``(h, w, c)``; or such a tensor, ``(h, w)``,
+            ``(c, h, w)`` or ``(n, c, h, w)``.
+        like: the batch, ``(n, c, h, w)``.
+
+    Returns:
+        ``(n, 1 or c, h, w)`` on the device of the batch, as a metric takes it.
+
+    Raises:
+        TypeError, ValueError: when it is none.
+
+    Example:
+        >>> read_mask(np.array([[True, False]]), torch.zeros(1, 3, 1, 2)).tolist()
+        [[[[True, False]]]]
+    """
+    opened = _opened(mask, "mask", "black", "ignore", MAX_PIXELS)
+    if isinstance(opened, Picture):
+        array = opened.pixels
+        if array.ndim == 3:
+            if (array != array[..., :1]).any():
+                raise ValueError("mask: is coloured; of a grey image white counts and black does not")
+            array = array[..., 0]
+        most = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(array.dtype, 1)
+        opened = array.astype(np.float32) / most
+    if isinstance(opened, np.ndarray):
+        if opened.dtype != np.bool_ and opened.dtype.kind != "f":
+            raise TypeError(f"mask: an array is boolean or floats in [0, 1], got {opened.dtype}; write mask > 0")
+        planes = opened[None] if opened.ndim == 2 else np.moveaxis(opened, -1, 0)
+        opened = torch.from_numpy(np.ascontiguousarray(planes))
+    if not isinstance(opened, Tensor):
+        raise TypeError(f"mask: is a path, a PIL image, a NumPy array or a tensor; got {type(mask).__name__}")
+    if opened.ndim == 2:
+        opened = opened[None]
+    if opened.ndim == like.ndim - 1:
+        opened = opened[None]
+    if opened.shape[2:] != like.shape[2:]:
+        sizes = ["x".join(map(str, reversed(shape))) for shape in (opened.shape[2:], like.shape[2:])]
+        raise ValueError(f"mask: is {sizes[0]} px, the images {sizes[1]} px; make one of their size")
+    return opened.to(like.device).expand(len(like), *opened.shape[1:])
+
+
 def usable_device(name: str) -> str:
     """A device's name, once it has proved that it computes here.
 
@@ -541,7 +586,7 @@ def _from_array(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> tuple
             )
         array = array.data
     planes = _channels_first(array, who, channel_axis)
-    planes = np.ascontiguousarray(planes)[None]
+    planes = np.ascontiguousarray(planes.astype(planes.dtype.newbyteorder("="), copy=False))[None]
     if not planes.flags.writeable:  # as Pillow lends its pixels; torch would warn
         planes = planes.copy()
     if planes.dtype == np.uint8:
@@ -552,7 +597,12 @@ def _from_array(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> tuple
         return torch.from_numpy(planes), None
     if planes.dtype in (np.float16, np.float32):
         return torch.from_numpy(planes.astype(np.float32)), None
-    raise TypeError(f"{who}: a NumPy image is uint8, uint16 or float, got {array.dtype}; convert it first")
+    if planes.dtype in (np.int8, np.int16, np.int32, np.int64):  # whose range `read_pair` demands
+        return torch.from_numpy(planes), None
+    raise TypeError(
+        f"{who}: a NumPy image is uint8, uint16, float, or signed integers with a data_range, got {array.dtype}; "
+        "convert it first"
+    )
 
 
 def _channels_first(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> np.ndarray:

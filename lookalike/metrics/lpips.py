@@ -25,6 +25,7 @@ from torch import Tensor
 from lookalike import weights
 from lookalike.metric import Facts, Metric, Prepared
 from lookalike.ops.features import Features, unit
+from lookalike.ops.masks import masked_mean, of_pixels
 
 
 def lpips_maps(x: Sequence[Tensor], y: Sequence[Tensor], heads: Sequence[Tensor]) -> list[Tensor]:
@@ -72,7 +73,7 @@ class LPIPSAlex(Metric):
         name="lpips_alex", aliases=("lpips",), title="LPIPS on AlexNet",
         paper="Zhang et al. 2018, doi 10.1109/CVPR.2018.00068",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=31, channels=(3,),
-        weights=("alexnet", "lpips-alex-heads"),
+        masks=True, weights=("alexnet", "lpips-alex-heads"),
         declines={"channels": "the network learned colours: red and blue do not count alike"},
     )  # fmt: skip
     _network: ClassVar[str] = "alexnet"
@@ -113,6 +114,12 @@ class LPIPSAlex(Metric):
     def score(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
         maps = self._layer_maps(x, y)
         return torch.stack([one.mean((1, 2, 3)) for one in maps]).sum(0)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        """The layers' maps, each averaged by the valid share of what its values stand for."""
+        counts = of_pixels(mask)
+        scores = [masked_mean(one, F.adaptive_avg_pool2d(counts, one.shape[2:])) for one in self._layer_maps(x, y)]
+        return torch.stack(scores).sum(0)
 
     def score_map(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
         maps = self._layer_maps(x, y)

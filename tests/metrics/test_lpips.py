@@ -287,3 +287,14 @@ def test_heads_that_do_not_fit_are_refused(files, tmp_path):
     torch.save({"lin0.model.1.weight": torch.zeros(1, 64, 1, 1)}, tmp_path / "heads.pth")
     with pytest.raises(ValueError, match=r"have no 'lin1\.model\.1\.weight'"):
         LPIPSAlex(network_file=files["alex"]["network_file"], heads_file=tmp_path / "heads.pth")
+
+
+def test_a_mask_weighs_the_layers_maps(alex):
+    x, y = picture(64), picture(64, 1)
+    mask = torch.ones(1, 1, 64, 64)
+    torch.testing.assert_close(alex(x, y, mask), alex(x, y), rtol=1e-5, atol=1e-7)
+    mask[..., :32] = 0
+    hidden = torch.where(mask.expand_as(x) == 0, float("nan"), x)
+    assert torch.equal(alex(hidden, y, mask), alex(x, y, mask))
+    assert alex(x, y, torch.zeros_like(mask)).isnan().all()
+    torch.testing.assert_close(alex.prepare(y)(hidden, mask), alex(x, y, mask))

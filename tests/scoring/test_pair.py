@@ -1,5 +1,6 @@
 """Numbers for one pair of anything, and the map of a metric as a picture."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -256,3 +257,61 @@ def test_metrics_are_names_or_metrics() -> None:
     image = np.zeros((16, 16), np.uint8)
     with pytest.raises(TypeError, match="measure: metrics are names or made with get; got int"):
         measure(image, image, ["l1", 5])  # type: ignore[list-item]
+
+
+def test_a_mask_may_be_anything_that_says_what_counts(tmp_path):
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    x = y.copy()
+    x[:20] = 0
+    counts = np.ones((40, 50), bool)
+    counts[:20] = False
+    Image.fromarray(counts.astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    kinds = (
+        counts, counts.astype(np.float32), counts[..., None], torch.from_numpy(counts), tmp_path / "mask.png",
+        Image.fromarray(counts.astype(np.uint8) * 255),
+    )  # fmt: skip
+    for mask in kinds:
+        hidden = {
+            found.metric: found for found in measure(judged=x, reference=y, metrics=["l1", "psnr"], mask=mask)
+        }
+        assert hidden["l1"].value == 0
+        assert hidden["psnr"].value == 100
+        assert "|mask:yes|" in hidden["l1"].signature
+    declined = {found.metric: found for found in measure(x, y, mask=counts)}
+    assert declined["vif"].value is None
+    assert "takes no mask" in declined["vif"].reason
+    assert declined["ssim"].value is not None
+    [nothing] = measure(x, y, "ssim", mask=np.zeros_like(counts))
+    assert math.isnan(nothing.value)
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "words"),
+    [
+        (np.full((40, 50), 255, np.uint8), TypeError, "boolean or floats.*write mask > 0"),
+        (np.full((40, 50), 2.0), ValueError, r"outside \[0, 1\]"),
+        (np.full((40, 50), np.nan), ValueError, "NaN"),
+        (np.ones((50, 40), bool), ValueError, "mask: is 40x50 px, the images 50x40 px"),
+        (np.ones((40, 50, 2), bool), ValueError, "mask must have shape"),
+        ("/no/such/mask.png", ValueError, "no such file"),
+        (7, TypeError, "mask: is a path"),
+    ],
+)
+def test_what_is_no_mask_is_refused(mask, error, words):
+    image = np.zeros((40, 50, 3), np.uint8)
+    with pytest.raises(error, match=words):
+        measure(image, image, "l1", mask=mask)
+    with pytest.raises(TypeError, match="vif: takes no mask"):
+        measure(np.zeros((80, 80)), np.zeros((80, 80)), "vif", mask=np.ones((80, 80), bool))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, ">i2", np.int32, np.int64])
+def test_signed_arrays_are_taken_at_the_range_that_is_said(dtype):
+    y = np.arange(100).reshape(10, 10).astype(dtype)
+    x = y[::-1]
+    [found] = measure(x, y, "psnr", data_range=100)
+    [same] = measure(x.astype(np.float32), y.astype(np.float32), "psnr", data_range=100)
+    assert (found.value, found.signature) == (same.value, same.signature)
+    with pytest.raises(TypeError, match="does not say its range; pass data_range"):
+        measure(x, y, "psnr")
