@@ -428,6 +428,7 @@ def load_pair(
     *,
     data_range: DataRange | None = None,
     alpha: str | None = None,
+    widen: bool = False,
     device: str | None = None,
 ) -> tuple[Tensor, Tensor, DataRange]:
     """Two images of any kind as batches, and the range that both carry; see `read_pair`.
@@ -438,7 +439,7 @@ def load_pair(
     Raises:
         TypeError, ValueError: when they cannot be compared: sizes, channels or depths differ.
     """
-    return read_pair(a, b, data_range=data_range, alpha=alpha, device=device)[:3]
+    return read_pair(a, b, data_range=data_range, alpha=alpha, widen=widen, device=device)[:3]
 
 
 def read_pair(
@@ -450,6 +451,7 @@ def read_pair(
     profile: str = "srgb",
     max_pixels: int = MAX_PIXELS,
     channel_axis: ChannelAxis = "last",
+    widen: bool = False,
     device: str | None = None,
 ) -> Loaded:
     """Two images of any kind as batches, the range that both carry, and what was done to get them.
@@ -462,6 +464,7 @@ def read_pair(
         profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers.
         max_pixels: the most that a file may claim.
         channel_axis: of NumPy arrays, as in `as_batch`.
+        widen: give a grey image three equal channels where the other is coloured; refused otherwise.
         device: where to compute, such as ``"cuda"``; None leaves tensors where they are.
 
     Raises:
@@ -500,6 +503,8 @@ def read_pair(
             f"the image judged is {sizes[0]} px, the reference {sizes[1]} px; crop or resize one of them "
             "yourself, for the way it is done changes every number"
         )
+    if widen and {x.shape[1], y.shape[1]} == {1, 3}:
+        x, y = (batch.expand(-1, 3, *batch.shape[2:]) for batch in (x, y))
     if x.shape[1] != y.shape[1]:
         kinds = ["grey" if batch.shape[1] == 1 else f"of {batch.shape[1]} channels" for batch in (x, y)]
         raise ValueError(f"the image judged is {kinds[0]}, the reference {kinds[1]}; convert one of them")

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
+
+from tyro.conf import Positional, arg
 
 from lookalike.cli import show
 
 
-def metrics(*, conventions: bool = False, json: bool = False) -> int:
-    """List the metrics with their facts, or the conventions of SSIM.
+def metrics(
+    *,
+    names: Positional[Annotated[tuple[str, ...], arg(metavar="[NAME ...]", help_behavior_hint="")]] = (),
+    conventions: bool = False,
+    json: bool = False,
+) -> int:
+    """List the metrics, show one or several on a sheet each, or list the conventions of SSIM.
+
+    A sheet has the formula, the source, the options with their defaults, the range, whether masks are taken and
+    maps given, the smallest side, and when to use the metric and when not.
 
     Args:
+        names: metrics to be shown on a sheet each.
         conventions: list the conventions with their source and how each is proved, instead of the metrics.
         json: print JSON.
     """
+    if names and conventions:
+        raise ValueError("metrics: --conventions lists the conventions, names show metrics; ask for one of them")
+    if names:
+        from lookalike.cli import sheet
+
+        sheets = [sheet.of(name) for name in names]
+        if json:
+            show.as_json(sheets if len(sheets) > 1 else sheets[0])
+        else:
+            for at, one in enumerate(sheets):
+                if at:
+                    show.as_line("")
+                sheet.printed(one)
+        return 0
     rows = _conventions() if conventions else _facts()
     if json:
         show.as_json(rows)
@@ -23,17 +48,18 @@ def metrics(*, conventions: bool = False, json: bool = False) -> int:
         show.as_table(("convention", "source", "proof"), [[row[key] for key in shown] for row in rows])
     else:
         show.as_table(
-            ("metric", "title", "better", "range", "identical", "min side", "unit", "weights", "paper"),
+            ("metric", "title", "better", "range", "side", "weights"),
             [
                 (
                     row["name"], row["title"], row["better"], "..".join(show.number(end) for end in row["range"]),
-                    show.number(row["identical"]), f"{row['min_side']} px", row["unit"] or show.DASH,
-                    ", ".join(row["weights"]) or "none", row["paper"],
+                    f"{row['min_side']} px", "needed" if row["weights"] else "none",
                 )
                 for row in rows
             ],
-            numbers=(4, 5),
+            numbers=(4,),
         )  # fmt: skip
+        if show.is_terminal():
+            show.as_line("\nlookalike metrics NAME: formula, source, options, range, maps, and when to use it")
     return 0
 
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lookalike.cli import layout
+
 DASH = "—"
-_UNBOUNDED = 100_000  # columns: nobody reads a pipe by the width of a terminal
-
-
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)  # controls, line ends, and what turns the direction of writing
+# Controls, ends of lines, and what turns the direction of writing.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
     r"""Text of others, a file's name say, that cannot move the cursor or end a line: controls stand escaped.
 
     Example:
-        >>> visible("a\x1b[31m\nb"), visible("caf\u00e9 \u202e")
-        ('a\\x1b[31m\\nb', 'café \\u202e')
+        >>> visible("a\x1b[31m\nb"), visible("\u202e")
+        ('a\\x1b[31m\\nb', '\\u202e')
     """
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
@@ -41,29 +40,25 @@ def as_table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequ
         rows: cells, as many as names.
         numbers: the columns aligned to the right.
     """
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
-    for index, name in enumerate(header):
-        right = index in numbers
-        table.add_column(name, justify="right" if right else "left", no_wrap=right or index == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    _console().print(table)
+    cells = [[visible(cell) for cell in row] for row in rows]
+    print(layout.table([visible(name) for name in header], cells, numbers, _width()))
 
 
 def as_line(text: str) -> None:
     """Print text as it is, but for controls, folded at words where a terminal is narrow."""
-    from rich.text import Text
-
-    _console().print(Text("\n".join(visible(line) for line in text.split("\n"))))
+    width = _width()
+    for line in (visible(line) for line in text.split("\n")):
+        print("\n".join(layout.wrapped(line, width)) if width else line)
 
 
 def as_text(text: str) -> None:
     """Print lines that are laid out already, as they are but for controls."""
     print("\n".join(visible(line) for line in text.split("\n")))
+
+
+def as_pairs(lines: Mapping[str, str]) -> None:
+    """Print names and what they are, one below the other."""
+    print(layout.pairs([(name, visible(text)) for name, text in lines.items()], _width()))
 
 
 def as_path(path: object) -> None:
@@ -118,10 +113,14 @@ def limit(max_pixels: int | None, who: str) -> dict[str, Any]:
     return {} if max_pixels is None else {"max_pixels": max_pixels}
 
 
-def _console() -> Any:
-    from rich.console import Console
+def is_terminal() -> bool:
+    """Whether somebody looks at what is printed."""
+    return sys.stdout.isatty()
 
-    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, markup=False, emoji=False)
+
+def _width() -> int | None:
+    """Of the terminal that is printed to; None for a pipe, which has none."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
 
 
 def _plain(value: Any) -> Any:

@@ -31,6 +31,18 @@ def weights(
         if json:
             show.as_json(rows)
             return 0
+        if show.is_terminal():  # paths, hashes and addresses are for programs, and too wide
+            show.as_table(
+                ("weights", "for", "MiB", "here"),
+                [
+                    (row["name"], ", ".join(row["for"]) or show.DASH, f"{row['mib']:.3g}",
+                     "yes" if row["path"] else "no")
+                    for row in rows
+                ],
+                numbers=(2,),
+            )  # fmt: skip
+            show.as_line("\nlookalike weights --json: what each is, with file, sha256 and address")
+            return 0
         show.as_table(
             ("weights", "what", "for", "MiB", "on this machine", "sha256", "licence", "from"),
             [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +31,12 @@ def parse(expression: str) -> list[Summand]:
     Example:
         >>> [(term.weight, term.name) for term in parse("2*(ssim - 0.5*l1)")]
         [(2.0, 'ssim'), (-1.0, 'l1')]
+        >>> parse("ssim(convention=wang-matlab)")[0].options
+        {'convention': 'wang-matlab'}
     """
     check_text(expression)
+    # Names such as wang-matlab and torchmetrics-1.4.1 need no quotes as values; Python would subtract them.
+    expression = re.sub(r"=(\s*)([A-Za-z]\w*(?:[-.]\w+)+)(?=\s*[,)])", r"=\1'\2'", expression)
     try:
         constant, terms = _walk(ast.parse(expression.strip(), mode="eval").body, expression)
     except SyntaxError as error:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lookalike import batches, ranges, registry, signature
 from lookalike.batches import ChannelAxis, Check, ImageLike
-from lookalike.conventions import CONVENTIONS
 from lookalike.files import MAX_PIXELS
 from lookalike.metric import Metric
-from lookalike.options import meant, there_are
 from lookalike.ranges import DataRange
+from lookalike.scoring.columns import Column, check_convention, column, cropped, luma
+from lookalike.scoring.masks import Mask
 
 
 class Measurement(NamedTuple):
@@ -48,6 +48,8 @@ def measure(
     profile: str = "srgb",
     max_pixels: int = MAX_PIXELS,
     channel_axis: ChannelAxis = "last",
+    grey: bool = False,
+    skip: bool | None = None,
     device: str | None = None,
 ) -> list[Measurement]:
     """Measure how alike two images are.
@@ -56,13 +58,14 @@ def measure(
         judged: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor
             ``(c, h, w)``. On the shell the reference comes first; by keywords there is no mistaking them.
         reference: the reference, likewise.
-        metrics: a name, several, or metrics made with `lookalike.get`, to whose range the pair is brought; None
-            takes every cheap metric, and one that declines the pair (too small, say) is reported
-            with its reason rather than raised.
+        metrics: a name (with options where `columns.column` takes them), several, or metrics made with
+            `lookalike.get`, to whose range the pair is brought; None takes every cheap metric, and one that
+            declines the pair (too small, say) is reported with its reason rather than raised.
         data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
         convention: for the metrics that have conventions; the others are as they are.
         mask: what counts, as `batches.read_mask` takes it: a file of which white counts, or a boolean array. The
-            signature says ``mask:yes``; metrics that take none decline.
+            signature says ``mask:yes``; metrics that take none decline. Or a `masks.Mask`, whose signature tells it
+            from others.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
         profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers;
@@ -70,6 +73,8 @@ def measure(
         max_pixels: the most that a file may claim.
         channel_axis: of NumPy arrays with other channels than 1 or 3 at the end: the axis that holds them, or None
             for a volume ``(d, h, w)`` without any.
+        grey: compare the images in grey, coloured ones by their luma (BT.601), one of them or both.
+        skip: report a metric that declines with its reason instead of raising; None: where no metric is named.
         device: where to compute, such as ``"cuda"``.
 
     Returns:
@@ -89,58 +94,61 @@ def measure(
         'l1|range:255|mask:yes|v:1'
     """
     loaded = batches.read_pair(
-        judged,
-        reference,
-        data_range=data_range,
-        alpha=alpha,
-        profile=profile,
-        max_pixels=max_pixels,
-        channel_axis=channel_axis,
-        device=device,
-    )
+        judged, reference, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels,
+        channel_axis=channel_axis, widen=grey, device=device,
+    )  # fmt: skip
     x, y, carried = loaded[:3]
     # Once and for all metrics: what fails here no metric could take. Then every metric sees the unit range.
-    before = loaded.before
+    before: dict[str, object] = dict(loaded.before)
     counts = None
     if mask is None:
         x, y = batches.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     else:
-        before = {**before, "mask": "yes"}
+        counted = mask.weights(x) if isinstance(mask, Mask) else batches.read_mask(mask, x)
+        before |= mask.settings() if isinstance(mask, Mask) else {"mask": "yes"}
         x, y, counts = batches.masked_pair(
-            x, y, batches.read_mask(mask, x), who="measure", data_range=carried, check=check, volumes=x.ndim == 5
+            x, y, counted, who="measure", data_range=carried, check=check, volumes=x.ndim == 5
         )
+    if grey:
+        x, y = luma(x, "bt601"), luma(y, "bt601")
+        before["luma"] = "bt601"
     one = [metrics] if isinstance(metrics, str | Metric) else metrics
-    asked = registry.cheap() if one is None else one
-    for entry in asked:
-        if not isinstance(entry, str | Metric):
-            raise TypeError(f"measure: metrics are names or made with get; got {type(entry).__name__}")
-    check_convention(convention, asked)
-    measured = [_measured(entry, x, y, counts, carried, convention, may_decline=metrics is None) for entry in asked]
-    return [
-        found._replace(
-            signature=found.signature and signature.extended(found.signature, before), remarks=loaded.remarks
-        )
-        for found in measured
+    asked = [
+        entry if isinstance(entry, Metric) else column(entry)
+        for entry in (registry.cheap() if one is None else one)
     ]
+    check_convention(convention, asked)
+    pair = _Pair(x, y, counts, carried, before)
+    measured = [_measured(entry, pair, convention, metrics is None if skip is None else skip) for entry in asked]
+    return [found._replace(remarks=loaded.remarks) for found in measured]
 
 
-def _measured(
-    entry: str | Metric,
-    x: Tensor,
-    y: Tensor,
-    mask: Tensor | None,
-    carried: DataRange,
-    convention: str | None,
-    may_decline: bool,
-) -> Measurement:
-    """The number of one metric for a pair in the unit range, or why it has none."""
-    name = entry if isinstance(entry, str) else entry.facts.name
-    said = ""
+class _Pair(NamedTuple):
+    """A pair in the unit range, what counts of it, and what was done to it."""
+
+    x: Tensor
+    y: Tensor
+    mask: Tensor | None
+    carried: DataRange
+    before: dict[str, object]
+
+
+def _measured(entry: Column | Metric, pair: _Pair, convention: str | None, may_decline: bool) -> Measurement:
+    """The number of one column, or why it has none."""
+    name = entry.facts.name if isinstance(entry, Metric) else entry.name
+    x, y, mask, before = pair.x, pair.y, pair.mask, pair.before
+    made = ""
     try:
-        metric = entry if isinstance(entry, Metric) else made(entry, convention)
-        said = metric.signature(carried)
+        metric = entry if isinstance(entry, Metric) else entry.made(convention)
         if isinstance(metric.data_range, Tensor):
             raise TypeError(f"{name}: data_range holds a width for each image of a batch; measure takes one pair")
+        if isinstance(entry, Column):
+            x, y = entry.treated(x), entry.treated(y)
+            mask = None if mask is None else cropped(mask[:, : x.shape[1]], entry.crop_border)
+            if entry.luma and before.get("luma"):
+                raise ValueError(f"{name}: is of luma, and so is everything by --grey; keep one of them")
+            before = {**before, "crop": entry.crop_border or None, "luma": entry.luma or before.get("luma")}
+        made = signature.extended(metric.signature(pair.carried), before)
         low, high = ranges.bounds(metric.data_range, name)
         if (low, high) != (0.0, 1.0):
             x, y = (image * (high - low) + low for image in (x, y))
@@ -149,23 +157,5 @@ def _measured(
     except (ValueError, TypeError) as error:
         if not may_decline or (isinstance(error, TypeError) and mask is None):
             raise
-        return Measurement(name, None, said, str(error))
-    return Measurement(metric.facts.name, value, said)
-
-
-def made(name: str, convention: str | None) -> Metric:
-    """A metric for pairs that are checked already, under a convention where it has conventions."""
-    has = convention is not None and "convention" in registry.options_of(name)
-    return registry.get(name, check="shapes", **({"convention": convention} if has else {}))
-
-
-def check_convention(convention: str | None, asked: Sequence[str | Metric]) -> None:
-    """Refuse a convention that nobody knows, or that no metric asked for has: a mistake, no reason to decline."""
-    if convention is None:
-        return
-    if convention not in CONVENTIONS:
-        hint = meant(convention, CONVENTIONS)
-        raise ValueError(f"measure: no convention {convention!r}{hint}; {there_are(convention, CONVENTIONS)}")
-    if not any(isinstance(entry, str) and "convention" in registry.options_of(entry) for entry in asked):
-        names = ", ".join(entry if isinstance(entry, str) else entry.facts.name for entry in asked)
-        raise ValueError(f"measure: {names} has no conventions, {convention!r} would change nothing")
+        return Measurement(name, None, made, str(error))
+    return Measurement(name, value, made)

@@ -21,16 +21,15 @@ from torch import Tensor
 
 from lookalike import batches, conventions, files, ranges, signature
 from lookalike.metric import Metric
-from lookalike.ops import colour
 from lookalike.ranges import DataRange
+from lookalike.scoring.columns import Column, check_convention, column, cropped, luma
 from lookalike.scoring.journal import Entry
-from lookalike.scoring.pair import check_convention, made
+from lookalike.scoring.masks import Mask, Rectangle
 
 Luma = Literal[conventions.Luma, "ycbcr"]
 Resize = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 _DEPTHS = (255.0, 65535.0)  # what a range of integers is; the other images are floats
 NOT_A_NUMBER = "the score is not a number (NaN)"
-_YCBCR = (65.481, 128.553, 24.966)  # ITU-R BT.601, studio range, as MATLAB's rgb2ycbcr: Y = 16 … 235
 
 
 class Work(NamedTuple):
@@ -62,7 +61,7 @@ class Recipe:
     """How pairs are scored.
 
     Attributes:
-        metrics: names.
+        metrics: names, with options where `columns.column` takes them.
         named: whether they were asked for by name: a metric that declines a pair is then an error of its row.
         carried: the range that every pair must carry, for one column has one signature: 255 (8-bit), 65535
             (16-bit), or the range of float images.
@@ -76,6 +75,8 @@ class Recipe:
             ``"ycbcr"``, the Y of 16 to 235 (of 255) that super-resolution reports.
         resize: filter by which a judged image is brought to its reference's size; None refuses other sizes.
         device: that computes.
+        mask: a file whose white pixels count, for metrics that take a mask; None: all count.
+        ignored: rectangles (left, top, width, height) that do not count, likewise.
         hashed: whether a changed file is known by its SHA-256 instead of size and time.
         before: what was done before all this, which signatures name: of videos, how frames became pictures.
         batch: pairs of one size scored together; None: one on the CPU, where more gain nothing, elsewhere 16.
@@ -96,6 +97,8 @@ class Recipe:
     luma: Luma | None = None
     resize: Resize | None = None
     device: str = "cpu"
+    mask: str | None = None
+    ignored: tuple[Rectangle, ...] = ()
     hashed: bool = False
     before: tuple[tuple[str, str | int | None], ...] = ()
     batch: int | None = None
@@ -114,23 +117,40 @@ class Scorer:
         recipe: what is done.
 
     Raises:
-        ValueError: for a metric, convention or device that is not there.
+        ValueError: for a metric, convention or device that is not there, and a mask that is none or that a metric
+            does not take.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        check_convention(recipe.convention, recipe.metrics)
+        asked = [column(text) for text in recipe.metrics]
+        check_convention(recipe.convention, asked)
         self.recipe = recipe
         self.batch = recipe.batch or (1 if recipe.device == "cpu" else 16)
+        self.mask = Mask(recipe.mask, recipe.ignored)
         self.metrics: list[Metric] = []
-        for name in recipe.metrics:
+        self.columns: list[Column] = []
+        for entry in asked:
+            if recipe.luma and entry.luma:
+                raise ValueError(
+                    f"score: {entry.name} is of luma, and so is everything by --luma; keep one of them"
+                )
             try:
-                self.metrics.append(made(name, recipe.convention).to(recipe.device).eval())
+                metric = entry.made(recipe.convention).to(recipe.device).eval()
+                if self.mask and not metric.facts.masks:
+                    raise ValueError(
+                        f"score: {entry.name} takes no mask; `lookalike metrics` says which metrics do"
+                    )
             except ValueError:
                 if recipe.named:  # a metric that lacks this convention is left out where all were meant
                     raise
-        self.names = tuple(metric.facts.name for metric in self.metrics)
-        if len(set(self.names)) != len(self.names):
+                continue
+            self.metrics.append(metric)
+            self.columns.append(entry)
+        self.names = tuple(entry.name for entry in self.columns)
+        if len(set(self.signatures.values())) != len(self.columns):
             raise ValueError(f"score: {', '.join(recipe.metrics)} names a metric twice")
+        if not self.columns:
+            raise ValueError("score: no metric is left that takes what was asked for; name some with -m")
 
     @cached_property
     def signatures(self) -> dict[str, str]:
@@ -140,18 +160,21 @@ class Scorer:
             **dict(recipe.before),
             "alpha": recipe.alpha,
             "resize": recipe.resize,
-            "crop": recipe.crop_border or None,
-            "luma": recipe.luma,
+            **self.mask.settings(),
         }
         return {
-            metric.facts.name: signature.extended(metric.signature(recipe.carried), before)
-            for metric in self.metrics
+            entry.name: signature.extended(
+                metric.signature(recipe.carried),
+                before
+                | {"crop": recipe.crop_border + entry.crop_border or None, "luma": recipe.luma or entry.luma},
+            )
+            for entry, metric in zip(self.columns, self.metrics, strict=True)
         }
 
     @cached_property
     def better(self) -> dict[str, str]:
         """The direction of each metric."""
-        return {metric.facts.name: metric.facts.better for metric in self.metrics}
+        return {entry.name: metric.facts.better for entry, metric in zip(self.columns, self.metrics, strict=True)}
 
     def decode(self, work: Work) -> list[Decoded]:
         """Read a reference once and every image that is compared with it; never raises for what a file holds."""
@@ -213,7 +236,8 @@ class Scorer:
             x = resized(x, (y.shape[1], y.shape[0]), recipe.resize)
             if recipe.floats and fits:  # what bicubic and Lanczos overshoot, which integers cannot
                 x = x.clip(low, high)
-        a, b, carried = batches.load_pair(x, y, data_range=recipe.carried if recipe.floats else None)
+        stated = recipe.carried if recipe.floats else None
+        a, b, carried = batches.load_pair(x, y, data_range=stated, widen=recipe.luma is not None)
         if carried != recipe.carried:
             kinds = [
                 ranges.describe_range(found if found in _DEPTHS else None) for found in (recipe.carried, carried)
@@ -222,13 +246,13 @@ class Scorer:
                 f"this table is of {kinds[0]} images and this pair is {kinds[1]}: its numbers would have another "
                 "signature; score it apart"
             )
-        crop = recipe.crop_border
-        if crop:
-            if min(a.shape[2:]) <= 2 * crop:
-                raise ValueError(f"nothing is left of {a.shape[3]}x{a.shape[2]} px without a border of {crop} px")
-            a, b = a[:, :, crop:-crop, crop:-crop], b[:, :, crop:-crop, crop:-crop]
-        a, b = batches.pair(a, b, who="score", data_range=carried)
-        return (_luma(a, recipe.luma), _luma(b, recipe.luma)) if recipe.luma else (a, b)
+        counts = cropped(self.mask.weights(a), recipe.crop_border) if self.mask else None
+        a, b = cropped(a, recipe.crop_border), cropped(b, recipe.crop_border)
+        if counts is None:
+            a, b = batches.pair(a, b, who="score", data_range=carried)
+        else:
+            a, b, _ = batches.masked_pair(a, b, counts, who="score", data_range=carried)
+        return luma(a, recipe.luma), luma(b, recipe.luma)
 
     def _failed(self, work: Work, method: str, path: str, known: str, error: BaseException) -> Decoded:
         stamps = known, stamp(path, self.recipe.hashed)
@@ -245,7 +269,7 @@ class Scorer:
                 torch.cat([one.batches[side] for one in group if one.batches]).to(self.recipe.device)
                 for side in (0, 1)
             )
-            columns = [self._column(metric, x, y) for metric in self.metrics]
+            columns = self._values(x, y)
         size = x.shape[3], x.shape[2]
         reasons = {
             name: column for name, column in zip(self.names, columns, strict=True) if isinstance(column, Exception)
@@ -267,10 +291,27 @@ class Scorer:
             entries.append(Entry(one.key, stamps, size, values, failed, declined, one.profile))
         return entries
 
-    def _column(self, metric: Metric, x: Tensor, y: Tensor) -> list[float] | Exception:
+    def _values(self, x: Tensor, y: Tensor) -> list[list[float] | Exception]:
+        """The scores of a batch, column by column, or why there are none."""
+        mask = None
+        if self.mask:
+            border = self.recipe.crop_border
+            rows, columns = (side + 2 * border for side in x.shape[2:])
+            mask = cropped(self.mask.weights(x.new_empty(len(x), 1, rows, columns)), border)
+        return [
+            self._column(entry, metric, x, y, mask)
+            for entry, metric in zip(self.columns, self.metrics, strict=True)
+        ]
+
+    def _column(
+        self, entry: Column, metric: Metric, x: Tensor, y: Tensor, mask: Tensor | None
+    ) -> list[float] | Exception:
         """The scores of a batch, or why there are none: a metric that declines raises ValueError or TypeError."""
         try:
-            return metric(x, y).double().tolist()
+            x, y = entry.treated(x), entry.treated(y)
+            if mask is None:
+                return metric(x, y).double().tolist()
+            return metric(x, y, cropped(mask, entry.crop_border)).double().tolist()
         except Exception as error:  # whatever a metric raises is an error of these rows; the run goes on
             return error.with_traceback(None)
 
@@ -330,19 +371,6 @@ def stamp(path: str, hashed: bool) -> str:
         return ""
     place = zlib.crc32(os.fsencode(os.path.abspath(path)))  # copies, and what an archive unpacks, share their times
     return f"{found.st_size}:{found.st_mtime_ns}:{place:08x}"
-
-
-def _luma(image: Tensor, rule: Luma) -> Tensor:
-    """``(n, 1, h, w)`` of a batch in the unit range.
-
-    Example:
-        >>> [round(float(_luma(torch.full((1, 3, 1, 1), value), "ycbcr") * 255), 3) for value in (0.0, 1.0)]
-        [16.0, 235.0]
-    """
-    if rule != "ycbcr":
-        return colour.luma(image, rule)
-    weights = image.new_tensor(_YCBCR).view(1, 3, 1, 1)
-    return ((image.expand(-1, 3, -1, -1) * weights).sum(1, keepdim=True) + 16) / 255
 
 
 def _said(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from places import PATIENCE, ROOT
 from skimage import data
 
 from lookalike import __version__, files, registry, signature
-from lookalike.cli import codes
+from lookalike.cli import advice, codes, sheet
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.losses.presets import PRESETS
@@ -130,7 +130,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["scor"], ["score"], ["score", "a.png", "b.png", "--nonsense"], ["metrics", "extra"],
+    [[], ["scor"], ["score"], ["score", "a.png", "b.png", "--nonsense"], ["metrics", "--extra"],
      ["score", "a.png", "b.png", "--data-range", "wide"], ["ruler", "a.png", "b.png", "--metric", "psnr"]],
 )  # fmt: skip
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -463,6 +463,62 @@ def test_metrics_lists_the_conventions(capsys: pytest.CaptureFixture[str]) -> No
         assert convention.source in line
         assert line.rstrip().endswith(convention.proof)
     assert [row["name"] for row in printed_json(capsys, "metrics", "--conventions")] == list(CONVENTIONS)
+
+
+def test_a_metric_has_a_sheet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics", "ssim", "mse"]) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "ssim: Structural similarity", "eq. 13", "doi 10.1109/TIP.2003.819861", "better     higher; -1 to 1;",
+        "masks      yes", "maps       yes", "from 11 px a side", "exponents", "[1.0, 1.0, 1.0]", "use it",
+        "l2, also mse: Mean squared error",
+    ):  # fmt: skip
+        assert words in said, words
+    found = printed_json(capsys, "metrics", "cw_ssim")
+    assert (found["options"]["levels"], found["masks"], found["maps"]) == (4, False, False)
+    assert "did you mean 'ssim'?" in refused("metrics", "simm", capsys=capsys)
+
+
+def test_every_metric_has_advice_and_a_sheet() -> None:
+    assert set(advice.ADVICE) == set(registry.catalog())
+    for name in registry.catalog():
+        found = sheet.of(name)
+        assert found["formula"], name
+        assert found["source"], name
+        assert set(found["options"]) == set(registry.options_of(name)), name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    "command",
+    [["metrics"], ["metrics", "--conventions"], ["metrics", "ms_ssim"], ["weights"], ["losses"], ["score"]],
+)
+def test_tables_fit_80_columns_and_break_no_word(command: list[str], pair: tuple[Path, Path]) -> None:
+    import pty
+
+    main_end, terminal = pty.openpty()
+    if command == ["score"]:
+        command = ["score", *map(str, pair)]
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", "COLUMNS": "80", "TERM": "dumb",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "lookalike", *command], stdout=terminal, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        os.close(terminal)
+        said = b""
+        try:
+            while part := os.read(main_end, 65536):
+                said += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(main_end)
+    lines = said.decode().splitlines()
+    assert process.returncode == 0
+    assert max(map(len, lines)) <= 80
+    words = set(" ".join(lines).split())
+    for name in registry.catalog() if command == ["metrics"] else []:
+        assert name in words
 
 
 # losses

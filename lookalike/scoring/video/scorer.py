@@ -101,7 +101,11 @@ class FrameScorer:
     def _of_plane(self, recipe: Recipe, plane: str) -> Scorer:
         coding = self.treatment.reference
         stored = ("plane", plane), ("layout", coding.layout), ("rotation", self.treatment.rotation)
-        takes = tuple(metric.facts.name for metric in self.seen.metrics if _takes_one_channel(metric))
+        takes = tuple(
+            entry.name
+            for entry, metric in zip(self.seen.columns, self.seen.metrics, strict=True)
+            if _takes_one_channel(metric) and entry.luma is None
+        )
         if not takes:
             raise ValueError(
                 f"score: --yuv scores planes of one channel, and {', '.join(self.seen.names)} needs colour; "
