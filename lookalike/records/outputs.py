@@ -56,8 +56,8 @@ def claim(path: Path, *, who: str, inputs: Iterable[StrPath] = (), force: bool |
     """
     try:
         place = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return path  # whoever writes there says what is wrong with the folder
+    except FileNotFoundError:
+        return path
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{who}: {path}: cannot be written ({reason})") from None
