@@ -1,11 +1,14 @@
 """Where weights come from: the order of search, downloads that are verified, and files that are refused."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import pickle
+import random
 import re
+import resource
 import subprocess
 import sys
 import tarfile
@@ -255,6 +258,63 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content):
     with pytest.raises(ValueError, match="cannot be read as weights") as refused:
         weights.load("alexnet", put(tmp_path / name, content))
     assert "weights_only" not in str(refused.value)  # torch's advice is to read the file unsafely
+
+
+HUGE = (93 << 30).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("name", ["broken.ckpt", "broken.pth"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02a.", b"\x80\x02]q\0.", b"\x80\x04\x95" + HUGE + b"x", b"\x80\x02\x8e" + HUGE,
+        b"\x80\x02\x8d" + HUGE, b"\x80\x05\x96" + HUGE, b"\x80\x02K\1r\xf0\xff\xff\xff.",
+        b"K\1r\xf0\xff\xff\xff.", b"I1\np4294967280\n.", b"\x80\x02X\xff\xff\xff\xff", b"\x80\x02" + b"(" * 100_000,
+        b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".", b"\x80\x02}U\xffabc", b"\x80\x02\x8a\xff",
+        b"garbage" * 9, (1 << 60).to_bytes(8, "little") + b"{}",
+    ],
+)  # fmt: skip
+def test_damaged_weights_and_what_claims_too_much_end_in_one_error(tmp_path, name, content):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="cannot be read as weights") as refused:
+        weights.load("alexnet", put(tmp_path / name, content))
+    assert "\n" not in str(refused.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
+
+
+def test_safetensors_that_are_none_end_in_one_error(tmp_path):
+    for content in (b"garbage" * 9, (1 << 60).to_bytes(8, "little") + b"{}", b""):
+        with pytest.raises(ValueError, match="cannot be read as weights"):
+            weights.load("alexnet", put(tmp_path / "a.safetensors", content))
+
+
+def test_a_shape_larger_than_its_file_is_refused(tmp_path):
+    out = io.BytesIO()
+    torch.save({"a": torch.zeros(1).expand(10**12)}, out)
+    with pytest.raises(ValueError, match="it claims 1000000000000 bytes or numbers"):
+        weights.load("alexnet", put(tmp_path / "a.pth", out.getvalue()))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as good, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for about in good.infolist():
+            bomb.writestr(about.filename, bytes(1 << 26) if "/data/" in about.filename else good.read(about))
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        weights.load("alexnet", put(tmp_path / "b.pth", packed.getvalue()))
+    old = io.BytesIO()
+    torch.save({"a": torch.zeros(3)}, old, _use_new_zipfile_serialization=False)
+    assert weights.load("alexnet", put(tmp_path / "c.pth", old.getvalue())).state["a"].shape == (3,)
+
+
+def test_bytes_changed_at_random_give_weights_or_one_error(tmp_path):
+    places = random.Random(0)
+    old = io.BytesIO()
+    torch.save({"a": torch.zeros(3)}, old, _use_new_zipfile_serialization=False)
+    for name, good in (("a.pth", GOOD), ("b.pth", old.getvalue()), ("c.ckpt", pickle.dumps({"a": np.zeros(9)}))):
+        for _ in range(60):
+            content = bytearray(good)
+            for _ in range(places.randint(1, 4)):
+                content[places.randrange(len(content))] = places.randrange(256)
+            with contextlib.suppress(ValueError):
+                weights.load("alexnet", put(tmp_path / name, bytes(content)))
 
 
 def test_arrays_of_another_framework_become_torchvisions_layout(tmp_path):
