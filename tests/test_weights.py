@@ -368,6 +368,7 @@ def test_the_table_is_complete():
         assert set(parts) <= set(weights.PARTS)
 
 
+@pytest.mark.slow
 def test_importing_opens_no_connection_and_no_weight_file():
     code = (
         "import socket, builtins\n"

@@ -190,6 +190,7 @@ def test_interrupted_is_130(tmp_path: Path) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("wait", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
 def test_interrupted_in_the_first_moments_is_130_and_quiet(pair: tuple[Path, Path], wait: float) -> None:
@@ -209,6 +210,7 @@ def test_interrupted_in_the_first_moments_is_130_and_quiet(pair: tuple[Path, Pat
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell of POSIX")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_closed_streams_are_no_error(pair: tuple[Path, Path], tmp_path: Path, closed: str) -> None:
@@ -368,6 +370,7 @@ def test_score_names_the_option_for_transparency(
     assert printed_json(capsys, "score", pair[0], tmp_path / "a.png", "-m", "l1", "--alpha", "white")
 
 
+@pytest.mark.slow
 def test_unreadable_input_in_a_process(pair: tuple[Path, Path], tmp_path: Path) -> None:
     truncated = tmp_path / "truncated.png"
     truncated.write_bytes(pair[0].read_bytes()[:5000])
@@ -419,6 +422,7 @@ def test_ruler_names_the_convention_of_a_number(
     assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["sewar"]
 
 
+@pytest.mark.slow
 def test_ruler_is_1_when_no_convention_gives_the_number(
     pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -429,6 +433,7 @@ def test_ruler_is_1_when_no_convention_gives_the_number(
     assert "takes a number as it was printed" in refused("ruler", *pair, "--is", "high", capsys=capsys)
 
 
+@pytest.mark.slow
 def test_ruler_of_multi_scale_declines_by_row(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ruler", *map(str, pair), "--metric", "ms_ssim"]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}

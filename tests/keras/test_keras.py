@@ -25,12 +25,14 @@ def test_the_suite_on(backend):
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_without_keras_it_says_what_to_install():
     code = "import sys; sys.modules['keras'] = None; import lookalike; import lookalike.keras"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "pip install 'lookalike[keras]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_lookalike_itself_does_not_load_keras():
     code = "import lookalike, sys; lookalike.get('ssim'); assert 'keras' not in sys.modules, 'keras was loaded'"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

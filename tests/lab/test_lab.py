@@ -111,6 +111,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 # ---- training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["autoencode", "restore", "translate"])
 def test_n_and_n_more_are_2n_bit_for_bit(task: str, photos: Path, sides: Path, tmp_path: Path) -> None:
     recipe = small(task, sides if task == "translate" else photos, losses=("ssim",), ema=0.9)
@@ -130,6 +131,7 @@ def test_n_and_n_more_are_2n_bit_for_bit(task: str, photos: Path, sides: Path, t
     assert exported == again
 
 
+@pytest.mark.slow
 def test_training_learns(photos: Path, tmp_path: Path) -> None:
     go(
         small("autoencode", photos, losses=("l1",), steps=150, width=8, bottleneck=8, lr=0.01, log_every=50),
@@ -680,6 +682,7 @@ def test_scores_are_those_of_the_pictures(judged: tuple[Path, dict[str, Any]], p
         assert pixels(folder / f"maps/ssim/001_{name}.png").shape == (32, 32, 3)
 
 
+@pytest.mark.slow
 def test_judging_on_other_images(judged: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, first = judged
     matrix = judge.judge(folder, data=str(lay(tmp_path / "others", 3, 50)), out=tmp_path / "again", report=quiet)
@@ -882,6 +885,7 @@ def test_the_published_set_up_by_one_flag(capsys: pytest.CaptureFixture[str]) ->
     assert from_json(json.loads(capsys.readouterr().out)) == AS_PUBLISHED.but(steps=402)
 
 
+@pytest.mark.slow
 def test_failed_rows_are_3(photos: Path, tmp_path: Path, page: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     values = trainer._values
 

@@ -34,12 +34,14 @@ def check(key, pair, expected):
     assert measured(key, pair, torch.float32) == pytest.approx(expected, rel=relative, abs=FLOAT32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", METRICS)
 @pytest.mark.parametrize("name", AUTHORS)
 def test_photographs(name, key):
     check(key, made_pairs()[name], AUTHORS[name][key])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sk/camera_box5", "skimage/camera_noisy"])
 def test_the_default_convention_on_grey(name):
     reference, distorted = (tensor(image) for image in made_pairs()[name])

@@ -52,6 +52,7 @@ def by_the_paper(x, y, distance="cosine", h=0.5, spatial_weight=0.0):
     return -torch.log((w / w.sum(1, keepdim=True)).amax(0).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_weight", [0.0, 0.1])
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_the_loss_is_its_formula(distance, spatial_weight):
@@ -142,6 +143,7 @@ class Largest(TorchDispatchMode):
         return result
 
 
+@pytest.mark.slow
 def test_the_matrix_of_all_pairs_is_never_made():
     x, y = vectors(2048, 8, 1).float(), vectors(2048, 8, 1, seed=1).float()
     upstream = torch.ones(1)
@@ -261,6 +263,7 @@ def test_values_on_the_trained_network(kind, recorded):
     assert found == pytest.approx(recorded, abs=1e-5)
 
 
+@pytest.mark.slow
 @needs("vgg16")
 def test_the_trained_network_likes_a_picture_best_itself():
     y = torch.rand(1, 3, 64, 64)

@@ -177,6 +177,7 @@ def test_levels_together_are_those_one_at_a_time():
         torch.testing.assert_close(together, alone, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_small_movements_cost_little():
     y = torch.from_numpy(pairs.photograph("camera")[:256, 128:384].copy()).double()[None, None] / 255
     for shift in ((0, 2), (2, 0), (-1, 1)):

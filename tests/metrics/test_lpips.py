@@ -96,6 +96,7 @@ def test_values_maps_and_gradients_equal_the_authors_package_on_any_weights(kind
     assert float((found - wanted).norm() / wanted.norm()) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @needs("lpips-alex")
 def test_it_equals_the_authors_package_on_the_real_weights():

@@ -240,6 +240,7 @@ def test_with_viqa_s_conventions_the_formula_is_viqa(name):
     assert by_numpy(*levels(name), VIQA) == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "low", "high"), [("viqa", 1.0, 1.8), ("pyiqa", 0.45, 0.75)])
 def test_the_packages_keep_their_distance(package, low, high):
     for name, theirs in RECORDED[package]["values"].items():

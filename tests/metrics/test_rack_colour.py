@@ -37,6 +37,7 @@ def test_ssimulacra2_is_the_program_s(name):
     assert float(single) == pytest.approx(float(found), abs=2e-3, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @pytest.mark.parametrize(
     "name", ["sk/chelsea_box5", "sk/camera_lcg", "chelsea_rgb_301x199", "coffee_rgb_33x47", "camera_grey_32x32"]

@@ -181,6 +181,7 @@ def test_no_image_has_no_score():
     assert lookalike.get("vsi")(torch.zeros(0, 3, 40, 40), torch.zeros(0, 3, 40, 40)).shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vsi", "sr_sim"])
 def test_a_compiled_graph_resizes_at_any_size(name):
     """Real back ends, unlike ``"eager"``, refuse a graph that holds a constant by one name twice."""

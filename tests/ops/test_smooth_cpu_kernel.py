@@ -173,6 +173,7 @@ def test_gradcheck() -> None:
     assert torch.autograd.gradgradcheck(call, parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_metric_takes_the_kernel(channels: int) -> None:
     y = images(2, channels, 61, 90)
@@ -250,6 +251,7 @@ def test_compiled_graphs_give_the_same_bits(backend: str, dynamic: bool | None) 
     assert torch.equal(*gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_the_operator_of_graphs_is_what_it_says() -> None:
     parts = [part.requires_grad_(part.shape[1] == 1) for part in parts_of(2, 3, 8, 9)]

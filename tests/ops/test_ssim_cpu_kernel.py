@@ -173,6 +173,7 @@ def stress() -> dict[str, tuple[Tensor, Tensor]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", stress())
 def test_stress(case: str, instruction_set: str) -> None:
     x, y = stress()[case]
@@ -307,6 +308,7 @@ def test_a_batch_equals_its_images(instruction_set: str) -> None:
     assert torch.equal(whole, means(y, x, GAUSS))
 
 
+@pytest.mark.slow
 def test_second_derivatives_go_through_the_reference() -> None:
     x, y = images(1, 1, 16, 18)
     narrow = Setting(gaussian(5, 1.5))

@@ -44,6 +44,7 @@ def values(readings: list[Reading]) -> dict[str, float]:
     return {one.convention: one.value for one in readings if one.value is not None}
 
 
+@pytest.mark.slow
 def test_every_convention_has_a_row(readings: list[Reading]) -> None:
     assert [one.convention for one in readings] == list(CONVENTIONS)
     for one in readings:

@@ -156,6 +156,7 @@ def test_whatever_a_metric_raises_is_an_error_of_the_row(
     assert (found.fresh, found.failed) == (1, 0)  # what broke may go well another time
 
 
+@pytest.mark.slow
 def test_a_metric_that_breaks_has_not_declined(
     folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -772,6 +773,7 @@ def test_killed_runs_end_in_the_same_table(many: tuple[Path, Path], tmp_path: Pa
     assert table.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_without_output_leaves_nothing_when_it_is_killed(

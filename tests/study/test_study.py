@@ -49,6 +49,7 @@ def value(picture: dict[str, Any], column: str) -> float:
     return float(picture["scores"][column]["value"])
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_default_study(default: tuple[Path, dict[str, Any]]):
     assert list(by_name(default[1])) == [
         "original", "salt_and_pepper", "grey_overlays", "hsv_value",
@@ -291,6 +292,7 @@ def test_the_whole_image_ssim_is_the_formula():
     assert whole_image_ssim(x[None, None], y[None, None]) == pytest.approx(float(expected), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CROPS.is_dir(), reason="the paper's crops are not here (set LOOKALIKE_SHARED)")
 def test_the_paper_beside_ours(tmp_path: Path):
     record = study.run(folder=tmp_path / "out", paper_folder=CROPS)
