@@ -17,6 +17,7 @@ from lookalike.cli.codes import FAILED_ROWS
 if TYPE_CHECKING:
     from lookalike.scoring.run import Scored
 
+_PERCENTILES = (5, 50, 95)  # of a video's frames; JSON has more
 _SHOWN = 20  # unpaired files, where all are saved
 
 
@@ -62,9 +63,9 @@ def score(
     """Measure how alike images are; every number carries the signature of how it was made.
 
     Two images; or a folder of references and a folder for each method, whose pairs become a table, with statistics;
-    or two videos, frame by frame. The same command on folders resumes where it stopped. Methods are compared on the
-    pairs that all of them have. Exit code 3: finished, but some pairs have an error instead of a number, a score is
-    NaN, or a method lacks an image.
+    or two videos, frame by frame, or folders of videos, whose rows are means over frames. The same command on
+    folders resumes where it stopped. Methods are compared on the pairs that all of them have. Exit code 3:
+    finished, but some pairs have an error instead of a number, a score is NaN, or a method lacks an image.
 
     Args:
         reference: the image, folder or video that is right.
@@ -109,11 +110,22 @@ def score(
     before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
     aligned: dict[str, Any] = {"align": align, "offset": _offset(offset), "yuv": yuv}
     if reference.is_dir() or any(path.is_dir() for path in judged):
-        _refuse("folders of images", map=map, **aligned)
+        videos = _hold_videos(reference)
+        if videos:
+            raw = profile == "ignore"
+            _refuse(
+                "folders of videos", map=map, data_range=data_range, cluster=cluster, profile=raw,
+                max_pixels=max_pixels,
+            )  # fmt: skip
+            if aligned["offset"] == "auto":
+                raise ValueError("score: --offset auto is for two videos; a folder takes one offset, or none")
+            before |= aligned | {"alpha": alpha}
+        else:
+            _refuse("folders of images", map=map, **aligned)
+            before |= {"data_range": extent, "cluster": cluster, **reading}
         return _folders(
-            reference, judged, metrics, json, output=output, latex=latex, data_range=extent,
-            match=match, hashed=hash, allow_missing=allow_missing, workers=workers, cluster=cluster, seed=seed,
-            **how, **reading, **before,
+            reference, judged, metrics, json, videos=videos, output=output, latex=latex, match=match,
+            hashed=hash, allow_missing=allow_missing, workers=workers, seed=seed, **how, **before,
         )  # fmt: skip
     if len(judged) != 1:
         raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
@@ -126,6 +138,12 @@ def score(
         return _videos(reference, image, metrics, json, output=output, workers=workers, seed=seed, **how)
     _refuse("two images", output=output, workers=workers, **apart, **before, **aligned)
     return _pair(reference, image, metrics, map, json, data_range=extent, **reading, **how)
+
+
+def _hold_videos(folder: Path) -> bool:
+    from lookalike.scoring.pairs import holds_videos
+
+    return folder.is_dir() and holds_videos(folder)
 
 
 def _offset(text: str) -> int | Literal["auto"]:
@@ -228,6 +246,7 @@ def _folders(
     metrics: tuple[str, ...],
     json: bool,
     *,
+    videos: bool,
     output: Path | None,
     latex: Path | None,
     allow_missing: bool,
@@ -244,11 +263,18 @@ def _folders(
         written = (output, tables.metadata_file(output), statistics_file(output)) if output else ()
         if latex.resolve() in [path.resolve() for path in written]:
             raise ValueError(f"score: --latex {latex}: is where the table goes; name another file")
+    remarks: list[str] = []
+    options |= {"output": output, "force": force}
     try:
         with _bar() as progress:
-            found = score_folders(
-                reference, folders, metrics or None, output=output, force=force, progress=progress, **options
-            )
+            if videos:
+                from lookalike.scoring.video.folders import score_video_folders
+
+                found, remarks = score_video_folders(
+                    reference, folders, metrics or None, progress=progress, **options
+                )
+            else:
+                found = score_folders(reference, folders, metrics or None, progress=progress, **options)
     except KeyboardInterrupt:
         show.as_remarks([] if output is None else ["stopped; the same command goes on from here"])
         raise
@@ -262,12 +288,14 @@ def _folders(
                 "extra": found.extra,
                 "failures": [dict(zip(("method", "pair", "error"), one, strict=True)) for one in found.failures],
             }
+            | ({"remarks": remarks} if videos else {})
         )  # fmt: skip
     else:
         _say(found, everything=output is None)
         for path in (output, output and statistics_file(output), latex):
             if path is not None:
                 show.as_path(path)
+    show.as_remarks(remarks)
     _complain(found, everything=output is None)
     incomplete = (found.missing or found.extra) and not allow_missing
     return FAILED_ROWS if found.failed or incomplete else 0
@@ -276,7 +304,7 @@ def _folders(
 def _videos(
     reference: Path, judged: Path, metrics: tuple[str, ...], json: bool, *, output: Path | None, **options: Any
 ) -> int:
-    from lookalike.scoring.video.score import PERCENTILES, curve, score_videos
+    from lookalike.scoring.video.score import curve, score_videos
 
     with _bar("frames") as progress:
         found = score_videos(reference, judged, metrics or None, output=output, progress=progress, **options)
@@ -297,19 +325,22 @@ def _videos(
         [columns] = found.statistics["methods"].values()
         percentiles = found.statistics["percentiles"]
         show.as_table(
-            ("metric", "frames", "mean", "95 % interval", *(f"{percent} %" for percent in PERCENTILES)),
+            ("metric", "mean", "95 % interval", *(f"{percent} %" for percent in _PERCENTILES)),
             [
                 (
-                    name, str(column["count"]), show.number(column["mean"]),
+                    name, show.number(column["mean"]),
                     f"{show.number(column['low'])} … {show.number(column['high'])}",
-                    *(show.number(percentiles.get(name, {}).get(str(percent))) for percent in PERCENTILES),
+                    *(show.number(percentiles.get(name, {}).get(str(percent))) for percent in _PERCENTILES),
                 )
                 for name, column in columns.items()
             ],
-            numbers=(1, 2, *range(4, 4 + len(PERCENTILES))),
+            numbers=(1, *range(3, 3 + len(_PERCENTILES))),
         )  # fmt: skip
         for index, (name, said) in enumerate(found.signatures.items()):
             show.as_line(f"{name}: {said}\n{curve([row.values[index] for row in found.rows])}")
+        for metric, (count, reason) in found.declined.items():
+            show.as_line(f"{metric} declined {count} of {len(found.rows)} frames; the first: {reason}")
+        show.as_line(f"{len(found.rows)} frames, {len(failed)} failed")
         if output is not None:
             show.as_path(output)
     show.as_remarks(found.remarks)
@@ -384,7 +415,7 @@ def _complain(found: Scored, everything: bool) -> None:
     if len(shown) < len(unpaired):
         lines.append(f"not scored: {len(unpaired) - len(shown)} more files, listed in the statistics")
     if found.pairs.others:
-        lines.append(f"not scored: {found.pairs.others} files that are no images by their ending")
+        lines.append(f"not scored: {found.pairs.others} files that are no {found.pairs.kind}s by their ending")
     lines += [f"failed: {method}, {pair}: {error}" for method, pair, error in found.failures]
     if found.failed > len(found.failures):
         lines.append(f"failed: {found.failed - len(found.failures)} more pairs, see the table's column error")

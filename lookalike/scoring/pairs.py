@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lookalike.files import SUFFIXES, is_image, walk
+from lookalike.scoring.video.streams import SUFFIXES as VIDEOS
+from lookalike.scoring.video.streams import is_video
 
 _SHOWN = 3  # names in an error
 
 
+Kind = Literal["image", "video"]
 Lack = Literal["missing", "extra", "other"]
 
 
@@ -75,6 +78,7 @@ class Pairs:
         unpaired: files without a partner, each with the reason.
         lacking: the same, one entry a method: images that a method should have, and images without a reference.
         others: how many files are no images by their ending.
+        kind: of the files, ``"image"`` or ``"video"``.
     """
 
     reference: str
@@ -84,6 +88,7 @@ class Pairs:
     unpaired: list[Unpaired]
     lacking: list[Lacking]
     others: int
+    kind: Kind = "image"
 
     def numbered(self) -> Iterator[tuple[int, int]]:
         """Every pair as (method, group), method by method: the order of the table."""
@@ -112,7 +117,17 @@ class Pairs:
         return sum(image is not None for group in self.groups for image in group.images)
 
 
-def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs:
+def holds_videos(folder: Path) -> bool:
+    """Whether a folder holds videos and no image, by their endings."""
+    videos = False
+    for path in walk(folder):
+        if is_image(path):
+            return False
+        videos = videos or is_video(path)
+    return videos
+
+
+def find(reference: Path, folders: Sequence[Path], match: str = "stem", videos: bool = False) -> Pairs:
     """Match the images of folders with those of a folder of references.
 
     Folders are searched to the bottom, links followed, hidden files left out. Files are taken as images by their
@@ -123,23 +138,25 @@ def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs
         folders: one a method.
         match: ``"stem"``: the relative path without its ending; ``"name"``: with it; or a regular expression with
             at least one group, searched in the relative path: what its groups hold is the pair's name.
+        videos: match videos instead.
 
     Raises:
         ValueError: when nothing of a folder matches, two files have the same key, or a folder is none.
     """
     for folder in (reference, *folders):
         if not folder.is_dir():
-            kind = "a file" if folder.exists() else "not there"
+            found = "a file" if folder.exists() else "not there"
             raise ValueError(
-                f"score: {folder} is {kind}, not a folder; name a folder of references and one a method, "
+                f"score: {folder} is {found}, not a folder; name a folder of references and one a method, "
                 "or two images"
             )
     key = _key(match)
     unpaired: list[Unpaired] = []
-    references, others = _keyed(reference, key, match, unpaired)
+    kind: Kind = "video" if videos else "image"
+    references, others = _keyed(reference, key, match, unpaired, videos)
     made: list[dict[str, str]] = []
     for folder in folders:
-        found, count = _keyed(folder, key, match, unpaired)
+        found, count = _keyed(folder, key, match, unpaired, videos)
         made.append(found)
         others += count
     groups: list[Group] = []
@@ -156,17 +173,18 @@ def find(reference: Path, folders: Sequence[Path], match: str = "stem") -> Pairs
         without = [method for method, image in enumerate(images) if image is None]
         if without:
             place = os.path.join(reference, path)
-            where = f"no image in {', '.join(str(folders[method]) for method in without)}"
+            where = f"no {kind} in {', '.join(str(folders[method]) for method in without)}"
             every = len(without) == len(folders)
-            unpaired.append(Unpaired(place, "no image of any method" if every else where, "missing"))
+            unpaired.append(Unpaired(place, f"no {kind} of any method" if every else where, "missing"))
             missing += [Lacking(method, name, place, "") for method in without]
         if len(without) < len(folders):
             groups.append(Group(name, path, images))
     for folder, found in zip(folders, made, strict=True):
         if not references.keys() & found.keys():
-            raise ValueError(_nothing(reference, folder, references, found, match))
+            raise ValueError(_nothing(reference, folder, references, found, match, videos))
     lacking = sorted(missing + extra, key=lambda lack: lack.method)
-    return Pairs(str(reference), tuple(map(str, folders)), _names(folders), groups, unpaired, lacking, others)
+    names = _names(folders)
+    return Pairs(str(reference), tuple(map(str, folders)), names, groups, unpaired, lacking, others, kind)
 
 
 def _key(match: str) -> re.Pattern[str]:
@@ -186,12 +204,15 @@ def _key(match: str) -> re.Pattern[str]:
     return pattern
 
 
-def _keyed(folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpaired]) -> tuple[dict[str, str], int]:
-    """The images of a folder by key, and how many other files it holds."""
+def _keyed(
+    folder: Path, key: re.Pattern[str], match: str, unpaired: list[Unpaired], videos: bool
+) -> tuple[dict[str, str], int]:
+    """The images or videos of a folder by key, and how many other files it holds."""
+    taken = is_video if videos else is_image
     found: dict[str, str] = {}
     others = 0
     for path in walk(folder, lambda place, reason: unpaired.append(Unpaired(place, reason))):
-        if not is_image(path):
+        if not taken(path):
             others += 1
             continue
         hit = key.search(path)
@@ -228,15 +249,18 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     raise ValueError(f"score: {', '.join(map(str, folders))}: the same folder twice")
 
 
-def _nothing(reference: Path, folder: Path, references: dict[str, str], found: dict[str, str], match: str) -> str:
+def _nothing(
+    reference: Path, folder: Path, references: dict[str, str], found: dict[str, str], match: str, videos: bool
+) -> str:
+    kind, endings = ("video", VIDEOS) if videos else ("image", SUFFIXES)
     for place, images in ((reference, references), (folder, found)):
         if not images:
             return (
-                f"score: {place} holds no images ({', '.join(SUFFIXES)}); lookalike compares images with their "
-                "references, a set of images without them is out of its scope"
+                f"score: {place} holds no {kind}s ({', '.join(endings)}); lookalike compares {kind}s with their "
+                f"references, a set of {kind}s without them is out of its scope"
             )
     there, here = (", ".join(islice(images.values(), _SHOWN)) for images in (references, found))
     return (
-        f"score: no image of {folder} has a reference in {reference} by --match {match}: there {there} …, "
+        f"score: no {kind} of {folder} has a reference in {reference} by --match {match}: there {there} …, "
         f"here {here} …; see --match name and --match with a regular expression"
     )

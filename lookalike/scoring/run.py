@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkstemp
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,14 @@ _PROBED = 1000  # images tried for the depth of a folder
 _FAILURES_SHOWN = 10
 
 Progress = Callable[[int, int], None]  # pairs done, of how many
+
+
+class Columns(NamedTuple):
+    """What a table says of its columns: their names, and by name signatures and directions."""
+
+    names: tuple[str, ...]
+    signatures: dict[str, str]
+    better: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,7 @@ def score_folders(
     if data_range is not None:
         bounds(data_range)
     pairs = find(reference, folders, match)
-    if output is not None:
-        for place in (output, tables.metadata_file(output), statistics_file(output)):
-            outputs.claim(place, who="score", inputs=pairs.inputs() if force else (), force=force)
+    claimed(output, pairs, force)
     carried, floats = recipes.carried_by(
         _first_paths(pairs), data_range, alpha=alpha, profile=profile, max_pixels=max_pixels
     )
@@ -141,34 +147,72 @@ def score_folders(
         device=usable_device(device), hashed=hashed,
     )  # fmt: skip
     scorer = Scorer(recipe)
+
+    def batches(works: Iterator[Work]) -> Iterator[list[Entry]]:
+        if cluster is not None:
+            from lookalike.scoring.cluster import on_cluster
+
+            return on_cluster(recipe, works, cluster)
+        return locally(scorer, works, workers or cores())
+
+    columns = Columns(scorer.names, scorer.signatures, scorer.better)
+    return tabled(pairs, columns, recipe, batches, output=output, seed=seed, progress=progress)
+
+
+def claimed(output: Path | None, pairs: Pairs, force: bool) -> None:
+    """Raise where a table, or what stands beside it, would replace what is not ours.
+
+    Raises:
+        ValueError: as `outputs.claim` says.
+    """
+    if output is not None:
+        for place in (output, tables.metadata_file(output), statistics_file(output)):
+            outputs.claim(place, who="score", inputs=pairs.inputs() if force else (), force=force)
+
+
+def tabled(
+    pairs: Pairs,
+    columns: Columns,
+    recipe: Recipe,
+    batches: Callable[[Iterator[Work]], Iterator[list[Entry]]],
+    *,
+    output: Path | None,
+    seed: int,
+    progress: Progress | None,
+) -> Scored:
+    """Score what is not scored yet, and write the table and its statistics.
+
+    Args:
+        pairs: all of them.
+        columns: of the table.
+        recipe: how pairs are scored.
+        batches: scores what is left, reference by reference.
+        output, seed, progress: see `score_folders`.
+
+    Raises:
+        OSError: when the disk does not take it; what was scored stays in the journal.
+    """
     header = {
-        "signatures": scorer.signatures,
+        "signatures": columns.signatures,
         "profile": recipe.profile,
         "gaps": "errors" if recipe.named else "declined",
-        "changes": "sha256" if hashed else "size and time",
+        "changes": "sha256" if recipe.hashed else "size and time",
     }
     with _journal(output, header) as journal:
         done = _known(journal, pairs, recipe)
         total = len(pairs)
-        fresh = total - sum(done)
-        works = _works(pairs, done)
-        if cluster is not None:
-            from lookalike.scoring.cluster import on_cluster
-
-            batches = on_cluster(recipe, works, cluster)
-        else:
-            batches = locally(scorer, works, workers or cores())
-        count = total - fresh
+        count = sum(done)
+        fresh = total - count
         if progress:
             progress(count, total)
-        for entries in batches:
+        for entries in batches(_works(pairs, done)):
             for entry in entries:
                 journal.append(entry)
             count += len(entries)
             if progress:
                 progress(count, total)
         journal.flush()
-        return _finished(journal, pairs, scorer, output, fresh, seed)
+        return _finished(journal, pairs, columns, output, fresh, seed)
 
 
 def locally(scorer: Scorer, works: Iterable[Work], workers: int) -> Iterator[list[Entry]]:
@@ -289,11 +333,13 @@ def _works(pairs: Pairs, done: bytearray) -> Iterator[Work]:
             yield Work(group.pair, os.path.join(pairs.reference, group.reference), images)
 
 
-def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | None, fresh: int, seed: int) -> Scored:
+def _finished(
+    journal: Journal, pairs: Pairs, columns: Columns, output: Path | None, fresh: int, seed: int
+) -> Scored:
     """The statistics, and the table and its files, from a journal that holds every pair."""
     methods, groups = len(pairs.methods), len(pairs.groups)
     places = array("q", [-1]) * (methods * groups)
-    values = np.full((methods * groups, len(scorer.names)), np.nan)
+    values = np.full((methods * groups, len(columns.names)), np.nan)
     undefined = np.zeros(values.shape, bool)
     number = _numbers(pairs)
     for place, entry in journal.replay():
@@ -315,13 +361,13 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
             declined[name] = (declined.get(name, (0, reason))[0] + 1, declined.get(name, (0, reason))[1])
     names = [tables.as_text(method) for method in pairs.methods]
     described = statistics.describe(
-        by_method, names, scorer.better, lambda group: tables.as_text(pairs.groups[group].pair), seed, undefined
+        by_method, names, columns.better, lambda group: tables.as_text(pairs.groups[group].pair), seed, undefined
     )
     missing = sum(not lack.image for lack in pairs.lacking)
     extra = len(pairs.lacking) - missing
     described |= {"rows": len(pairs), "failed": failed, "missing": missing, "extra": extra}
     found = Scored(
-        pairs, _as_read(scorer.signatures, profiles), scorer.better, described, len(pairs), fresh, failed, missing,
+        pairs, _as_read(columns.signatures, profiles), columns.better, described, len(pairs), fresh, failed, missing,
         extra, failures, declined,
     )  # fmt: skip
     if output is not None:
@@ -332,7 +378,7 @@ def _finished(journal: Journal, pairs: Pairs, scorer: Scorer, output: Path | Non
             "unpaired": [lack._asdict() | {"path": tables.as_text(lack.path)} for lack in pairs.unpaired],
             **tables.provenance(output, _shown(pairs, described)),
         }
-        tables.write(output, scorer.names, metadata, _rows(journal, pairs, places, len(scorer.names)))
+        tables.write(output, columns.names, metadata, _rows(journal, pairs, places, len(columns.names)))
         runs.write_json(statistics_file(output), metadata)
     return found
 
@@ -375,7 +421,7 @@ def _rows(journal: Journal, pairs: Pairs, places: Sequence[int], metrics: int) -
         if lack.image:
             error = f"{tables.EXTRA}no reference in {pairs.reference}"
         else:
-            error = f"{tables.MISSING}no image in {pairs.folders[lack.method]}"
+            error = f"{tables.MISSING}no {pairs.kind} in {pairs.folders[lack.method]}"
         yield Row(
             pairs.methods[lack.method], lack.pair, lack.reference, lack.image, None, None, (None,) * metrics, error
         )

@@ -96,7 +96,9 @@ def test_the_command_shows_percentiles_and_a_curve(tmp_path: Path, capsys: pytes
     said = capsys.readouterr()
     assert said.err == ""
     assert "█" in said.out
-    assert "99 %" in said.out
+    assert "95 %" in said.out
+    assert "8 frames, 0 failed" in said.out
+    assert max(map(len, said.out.splitlines()[:4])) <= 80
     assert main([*command, "--json"]) == 0
     assert [frame["frame"] for frame in json.loads(capsys.readouterr().out)["frames"]] == list(range(8))
     assert main([*command, "--latex", "a.tex"]) == 2

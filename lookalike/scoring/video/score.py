@@ -27,7 +27,7 @@ from lookalike.records.tables import Row
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.recipe import Luma, Recipe, Resize
 from lookalike.scoring.run import Progress, cores, one_thread_each
-from lookalike.scoring.video.alignment import MISSING, REACH, Shifts, Together, by_number, by_time
+from lookalike.scoring.video.alignment import MISSING, REACH, Shift, Shifts, Together, by_number, by_time
 from lookalike.scoring.video.frames import Frame
 from lookalike.scoring.video.scorer import FrameScorer
 from lookalike.scoring.video.streams import opened
@@ -122,17 +122,16 @@ def score_videos(
         remarks.append(
             f"--offset auto: {_late(judged, offset) if offset else 'no other frames fit clearly better'}"
         )
-    aligned = ("align", "time" if align == "time" else None), ("offset", offset or None)
     recipe = Recipe(
         metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None,
         convention=convention, alpha=alpha, crop_border=crop_border, luma=luma, resize=resize,
-        device=usable_device(device), before=aligned,
+        device=usable_device(device), before=aligned(align, offset),
     )  # fmt: skip
     scorer = FrameScorer(recipe, known.treatment, yuv)
     shifts = Shifts()
     rows, declined = [], {}
-    together = _noted(shifts, _together(reference, judged, align, offset))
-    for entry in _entries(scorer, judged.stem, together, workers or cores()):
+    together = noted(shifts, reference, judged, align, offset)
+    for entry in entries(scorer, judged.stem, together, workers or cores()):
         width, height = entry.size or (None, None)
         rows.append(Row(*entry.key, str(reference), str(judged), width, height, entry.values, entry.error))
         for name, reason in entry.declined.items():
@@ -140,10 +139,7 @@ def score_videos(
         if progress:
             progress(len(rows), max(known.claimed, len(rows)))
     if shift := shifts.best():
-        remarks.append(
-            f"{_late(judged, offset + shift.offset)}: the frames fit {shift.gain:.0f} dB better then; see --offset "
-            f"{offset + shift.offset}"
-        )
+        remarks.append(late(judged, offset, shift))
     if any(row.error and MISSING in row.error for row in rows):
         remarks.append("a frame is missing: --align time compares what is shown at the same time")
     described = _described(rows, scorer, judged.stem, seed)
@@ -187,25 +183,48 @@ def _described(rows: Sequence[Row], scorer: FrameScorer, method: str, seed: int)
     return described
 
 
-def _together(reference: Path, judged: Path, align: Align | None, offset: int) -> Iterator[Together]:
+def aligned(align: Align | None, offset: int) -> tuple[tuple[str, str | int | None], ...]:
+    """What signatures say of the alignment.
+
+    Example:
+        >>> aligned("time", 1), aligned(None, 0)
+        ((('align', 'time'), ('offset', 1)), (('align', None), ('offset', None)))
+    """
+    return ("align", "time" if align == "time" else None), ("offset", offset or None)
+
+
+def noted(shifts: Shifts, reference: Path, judged: Path, align: Align | None, offset: int) -> Iterator[Together]:
+    """What belongs together in two files, and on the way what tells of a shift.
+
+    Args:
+        shifts: that the frames are added to.
+        reference, judged, align, offset: see `score_videos`.
+    """
     with opened(reference) as y, opened(judged) as x:
-        yield from (by_time if align == "time" else by_number)(y, x, offset)
-
-
-def _noted(shifts: Shifts, rows: Iterator[Together]) -> Iterator[Together]:
-    for row in rows:
-        if isinstance(row.reference, Frame) and isinstance(row.judged, Frame):
-            shifts.add(row.reference, row.judged)
-        yield row
+        for row in (by_time if align == "time" else by_number)(y, x, offset):
+            if isinstance(row.reference, Frame) and isinstance(row.judged, Frame):
+                shifts.add(row.reference, row.judged)
+            yield row
 
 
 def _found(reference: Path, judged: Path, align: Align | None) -> int:
     """The offset that fits the first frames best."""
     shifts = Shifts()
-    for _ in islice(_noted(shifts, _together(reference, judged, align, 0)), _TRIED + REACH):
+    for _ in islice(noted(shifts, reference, judged, align, 0), _TRIED + REACH):
         pass
     shift = shifts.best()
     return shift.offset if shift else 0
+
+
+def late(judged: Path, offset: int, shift: Shift) -> str:
+    """What is said of a video that is late, beyond an offset that was given.
+
+    Example:
+        >>> late(Path("a.mp4"), 0, Shift(1, 9.6))
+        'a.mp4 is 1 frame late: the frames fit 10 dB better then; see --offset 1'
+    """
+    better = offset + shift.offset
+    return f"{_late(judged, better)}: the frames fit {shift.gain:.0f} dB better then; see --offset {better}"
 
 
 def _late(judged: Path, offset: int) -> str:
@@ -214,8 +233,15 @@ def _late(judged: Path, offset: int) -> str:
     return f"{judged} is {abs(offset)} frame{'s' * (abs(offset) != 1)} {'late' if offset > 0 else 'early'}"
 
 
-def _entries(scorer: FrameScorer, method: str, rows: Iterator[Together], workers: int) -> Iterator[Entry]:
-    """Entries in order; this thread reads, others score."""
+def entries(scorer: FrameScorer, method: str, rows: Iterator[Together], workers: int) -> Iterator[Entry]:
+    """The scores of frames in order; this thread reads, others score.
+
+    Args:
+        scorer: of these videos.
+        method: what the judged video is called.
+        rows: what belongs together.
+        workers: threads.
+    """
     with one_thread_each(), ThreadPoolExecutor(workers, "score", torch.set_num_threads, (1,)) as pool:
         ahead: deque[Future[Entry]] = deque()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +33,8 @@ class FrameScorer:
 
     def __init__(self, recipe: Recipe, treatment: Treatment, yuv: bool = False) -> None:
         self.treatment = treatment
-        alpha = recipe.alpha if treatment.reference.alpha or treatment.judged.alpha else None
+        several = treatment.turns is None  # videos, others of which may have alpha
+        alpha = recipe.alpha if several or treatment.reference.alpha or treatment.judged.alpha else None
         shown = {
             "frames": treatment.frames,
             "depth": treatment.depth,
@@ -55,6 +57,17 @@ class FrameScorer:
         }
         self.better = {f"{name}{end}": text for end, scorer in scorers for name, text in scorer.better.items()}
         self.names = tuple(self.signatures)
+
+    def of(self, treatment: Treatment) -> FrameScorer:
+        """The same for other videos, whose numbers have the same signatures.
+
+        Raises:
+            ValueError: where they have not.
+        """
+        self.treatment.check_like(treatment)
+        other = copy(self)
+        other.treatment = treatment
+        return other
 
     def __call__(self, key: tuple[str, str], y: Side, x: Side) -> Entry:
         """The scores of two frames, or why there are none.

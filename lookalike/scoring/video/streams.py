@@ -26,6 +26,17 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that do not dro
 _DAMAGE = (OSError, ValueError, LookupError, MemoryError)
 
 
+def is_video(name: str) -> bool:
+    """Whether a file is taken for a video, by its name alone: any of `SUFFIXES`, and not hidden.
+
+    Example:
+        >>> [is_video(name) for name in ("a/b.MKV", "12:30.mp4", ".a.mp4", "a.png")]
+        [True, True, False, False]
+    """
+    last = os.path.basename(name)
+    return not last.startswith(".") and os.path.splitext(last)[1].lower() in SUFFIXES
+
+
 @dataclass(frozen=True)
 class Stream:
     """A video file's pictures, as its header describes them.

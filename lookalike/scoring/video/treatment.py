@@ -23,12 +23,12 @@ class Treatment(NamedTuple):
 
     Attributes:
         reference, judged: codings of the first frames.
-        turns: of reference and judged.
+        turns: of reference and judged; None where each video has its own.
     """
 
     reference: Coding
     judged: Coding
-    turns: tuple[Turn, Turn]
+    turns: tuple[Turn, Turn] | None
 
     @property
     def deep(self) -> bool:
@@ -53,8 +53,7 @@ class Treatment(NamedTuple):
     @property
     def rotation(self) -> str | None:
         """What their headers ask for."""
-        first, other = self.turns
-        return _both(str(first), str(other), "0")
+        return _both(str(self.turns[0]), str(self.turns[1]), "0") if self.turns else None
 
     def differs(self, frame: Frame, side: int) -> str | None:
         """Why a later frame would have another signature than the first; None where it has the same.
@@ -63,7 +62,8 @@ class Treatment(NamedTuple):
             frame: of the reference (0) or of the judged video (1).
             side: which of the two.
         """
-        coding, turn = (self.reference, self.judged)[side], self.turns[side]
+        coding = (self.reference, self.judged)[side]
+        turn = self.turns[side] if self.turns else frame.turn
         if frame.coding == coding and frame.turn == turn:
             return None
         now, then = (
@@ -71,6 +71,22 @@ class Treatment(NamedTuple):
             for known, how in ((frame.coding, frame.turn), (coding, turn))
         )
         return f"is {now}, and the first frame {then}: its number would have another signature"
+
+    def check_like(self, other: Treatment) -> None:
+        """Raise where the numbers of other videos would have another signature.
+
+        Raises:
+            ValueError: with both.
+        """
+        kinds = [
+            ", ".join(filter(None, (known.frames, known.depth and f"{known.depth} bits", known.source or "rgb")))
+            for known in (self, other)
+        ]
+        if kinds[0] != kinds[1]:
+            raise ValueError(
+                f"this table is of videos in {kinds[0]}, and this pair is {kinds[1]}: its numbers would have "
+                "another signature; score it apart"
+            )
 
 
 class Survey(NamedTuple):
