@@ -367,8 +367,8 @@ def _finished(
     extra = len(pairs.lacking) - missing
     described |= {"rows": len(pairs), "failed": failed, "missing": missing, "extra": extra}
     found = Scored(
-        pairs, _as_read(columns.signatures, profiles), columns.better, described, len(pairs), fresh, failed, missing,
-        extra, failures, declined,
+        pairs, _as_read(columns.signatures, profiles), columns.better, described, len(pairs), fresh, failed,
+        missing, extra, failures, declined,
     )  # fmt: skip
     if output is not None:
         metadata = {
