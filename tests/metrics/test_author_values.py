@@ -34,7 +34,6 @@ def check(key, pair, expected):
     assert measured(key, pair, torch.float32) == pytest.approx(expected, rel=relative, abs=FLOAT32)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", METRICS)
 @pytest.mark.parametrize("name", AUTHORS)
 def test_photographs(name, key):
