@@ -43,11 +43,11 @@ def test_a_fact_sheet_is_whole(name):
     assert metric.signature().endswith(f"|v:{facts.version}")
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(
+    "name", [case for case in CATALOGUE if registry.metric_class(str(case.values[0])).facts.min_side > 1]
+)
 def test_an_image_too_small_is_refused_in_words(name):
     metric = registry.get(name)
-    if metric.min_side == 1:
-        pytest.skip("takes any size")
     channels = metric.channels[-1] if metric.channels else 3
     small = torch.rand(1, channels, metric.min_side - 1, metric.min_side + 40)
     with pytest.raises(ValueError, match=f"{name}: needs images of at least {metric.min_side} px"):
