@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
+_MOST_NUMBERS = 32  # of an option that takes any number of them: more scales than halvings of any image
+_SIGMAS = (0.01, 10_000.0)  # in pixels: below, a Gaussian is one tap; above, its window is larger than any image
+
 
 def meant(given: object, known: Iterable[str]) -> str:
     """The nearest of the words that exist, as the end of a clause; "" where none is near.
@@ -94,6 +97,23 @@ def real(
     return number
 
 
+def width(who: str, name: str, value: Any) -> float:
+    """The standard deviation of a Gaussian in pixels, 0.01 to 10,000.
+
+    Raises:
+        TypeError: for what is not a number.
+        ValueError: for a number out of bounds.
+
+    Example:
+        >>> width("ssim", "sigma", 1.5)
+        1.5
+        >>> width("ssim", "sigma", 1e-300)
+        Traceback (most recent call last):
+        ValueError: ssim: sigma must be a number from 0.01 to 10000, got 1e-300
+    """
+    return real(who, name, value, least=_SIGMAS[0], most=_SIGMAS[1])
+
+
 def _bounds(above: float, least: float, most: float) -> str:
     if least > -math.inf and most < math.inf:
         return f" from {least:g} to {most:g}"
@@ -106,8 +126,8 @@ def _bounds(above: float, least: float, most: float) -> str:
     return f" {said}" if said else " that is finite"
 
 
-def whole(who: str, name: str, value: Any, *, least: int = 1, odd: bool = False) -> int:
-    """A whole number of at least ``least``, where wanted an odd one.
+def whole(who: str, name: str, value: Any, *, least: int = 1, most: int | None = None, odd: bool = False) -> int:
+    """A whole number of at least ``least`` and at most ``most``, where wanted an odd one.
 
     Raises:
         TypeError: for what is not a number.
@@ -124,6 +144,8 @@ def whole(who: str, name: str, value: Any, *, least: int = 1, odd: bool = False)
     if number != int(number) or number < least or (odd and number % 2 == 0):
         kind = "an odd whole number" if odd else "a whole number"
         raise ValueError(f"{who}: {name} must be {kind} of at least {least}, got {value!r}")
+    if most is not None and number > most:
+        raise ValueError(f"{who}: {name} must be at most {most:,}, got {value!r}")
     return int(number)
 
 
@@ -141,7 +163,7 @@ def reals(
     Args:
         who, name: of the metric and the option, for the error.
         values: what was given.
-        count: how many there must be; None: at least one.
+        count: how many there must be; None: 1 to 32.
         above, least: bounds of each, as in `real`.
 
     Raises:
@@ -155,9 +177,9 @@ def reals(
         Traceback (most recent call last):
         TypeError: ssim: K must be 2 numbers, got 0.01
     """
-    wanted = f"{count} numbers" if count is not None else "one or more numbers"
+    wanted = f"{count} numbers" if count is not None else f"1 to {_MOST_NUMBERS} numbers"
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise TypeError(f"{who}: {name} must be {wanted}, got {values!r}")
-    if len(values) != count if count is not None else not values:
+    if len(values) != count if count is not None else not 0 < len(values) <= _MOST_NUMBERS:
         raise ValueError(f"{who}: {name} must be {wanted}, got {values!r}")
     return tuple(real(who, f"each of {name}", value, above=above, least=least) for value in values)

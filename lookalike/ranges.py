@@ -6,6 +6,7 @@ import math
 
 DataRange = float | tuple[float, float]
 
+_LEAST = 1e-30  # of a range: its square is no number in single precision, but it and values in it are
 TOLERANCE = 1e-3  # of the range: resampling and compression overshoot by less
 
 
@@ -35,6 +36,11 @@ def bounds(data_range: DataRange, who: str = "data_range") -> tuple[float, float
         ) from None
     if not (high > low and math.isfinite(high - low)):
         raise ValueError(f"{who}: data_range must have a positive, finite width; got {data_range!r}")
+    if not _LEAST <= high - low <= 1 / _LEAST:
+        raise ValueError(
+            f"{who}: data_range must be between {_LEAST:g} and {1 / _LEAST:g} wide, what single precision can "
+            f"divide by; got {data_range!r}"
+        )
     return low, high
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from lookalike import registry
 
+_LEAST = 2.0**-126  # the least number that single precision has in full
+
 
 @dataclass(frozen=True)
 class Summand:
@@ -43,6 +45,8 @@ def parse(expression: str) -> list[Summand]:
         raise ValueError(
             f"loss: cannot read {_short(expression)!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
         ) from None
+    except UnicodeEncodeError:  # a surrogate alone, as names of files that are no text have
+        raise ValueError(f"loss: cannot read {_short(expression)!a}: it holds what is no character") from None
     except (RecursionError, MemoryError):
         raise ValueError(
             f"loss: {_short(expression)!r} is nested too deeply or has too many terms; "
@@ -123,6 +127,13 @@ def _finite(value: float, node: ast.expr, text: str) -> float:
         raise ValueError(
             f"loss: {_short(_part(node, text))!r} makes a weight that is not finite; use a smaller one"
         )
+    written = _part(node, text)
+    if abs(number) < _LEAST and (
+        number != 0 or (isinstance(node, ast.Constant) and re.match(r"[0._]*[1-9]", written))
+    ):
+        raise ValueError(
+            f"loss: {_short(written)!r} makes a weight that single precision takes for 0; use a larger one, or 0"
+        )
     return number
 
 
@@ -136,7 +147,7 @@ def _options(call: ast.Call, text: str) -> dict[str, Any]:
     for keyword in call.keywords:
         try:
             value = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError):
             value = _word(keyword.value, text)
         if keyword.arg is None:
             raise ValueError(f"loss: ** is not part of the grammar in {text!r}")

@@ -181,8 +181,8 @@ class Contextual(Metric):
                 raise ValueError(f"{who}: {name} must be one of {', '.join(get_args(choices))}; got {value!r}")
         bandwidth = real(who, "bandwidth", bandwidth, above=0)
         spatial_weight = real(who, "spatial_weight", spatial_weight, least=0)
-        positions, seed = whole(who, "positions", positions), whole(who, "seed", seed, least=0)
-        patch, stride = whole(who, "patch", patch, odd=True), whole(who, "stride", stride)
+        positions, seed = whole(who, "positions", positions, most=1 << 20), whole(who, "seed", seed, least=0)
+        patch, stride = whole(who, "patch", patch, most=999, odd=True), whole(who, "stride", stride, most=999)
         if stride > patch:
             raise ValueError(f"{who}: a stride of {stride} leaves pixels between patches of {patch} unseen")
         if features is None and self.data_range != 1:

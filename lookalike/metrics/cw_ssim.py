@@ -202,8 +202,12 @@ def _gaussian(side: int, sigma: float, like: Tensor) -> Tensor:
 
 
 def _check(levels: int, orientations: int, win_size: int, pooling: str, K: float, colour: str) -> None:
-    for name, count in (("levels", levels), ("orientations", orientations), ("win_size", win_size)):
-        whole("cw_ssim", name, count)
+    for name, count, most in (
+        ("levels", levels, 16),
+        ("orientations", orientations, 64),
+        ("win_size", win_size, 9999),
+    ):
+        whole("cw_ssim", name, count, most=most)
     real("cw_ssim", "K", K, least=0)
     for name, value, choices in (("pooling", pooling, _POOLINGS), ("colour", colour, _COLOURS)):
         choice("cw_ssim", name, value, choices)

@@ -26,7 +26,7 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import gaussian
-from lookalike.options import real, reals
+from lookalike.options import real, reals, width
 
 WEIGHTS_SIGMA, SIGMA, WORST, CONSTANTS = 1.55, 1.5, 0.05, (1000.0, 300.0)
 
@@ -153,8 +153,8 @@ class DSS(Metric):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.sigma = real("dss", "sigma", sigma, above=0)
-        self.weights_sigma = real("dss", "weights_sigma", weights_sigma, above=0)
+        self.sigma = width("dss", "sigma", sigma)
+        self.weights_sigma = width("dss", "weights_sigma", weights_sigma)
         self.worst = real("dss", "worst", worst, above=0, most=1)
         first, others = reals("dss", "constants", constants, count=2, above=0)
         self.constants = first, others

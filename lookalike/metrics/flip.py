@@ -23,6 +23,7 @@ from lookalike.ops import colour
 from lookalike.ops.masks import masked_mean, of_pixels
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import separable
+from lookalike.options import real
 
 PIXELS_PER_DEGREE = 3840 * math.pi / 180
 _COLOUR_POWER, _FEATURE_POWER = 0.7, 0.5
@@ -154,9 +155,7 @@ class FLIP(Metric):
 
     def __init__(self, *, ppd: float = PIXELS_PER_DEGREE, **base: Any) -> None:
         super().__init__(**base)
-        if not 0 < ppd < math.inf:
-            raise ValueError(f"flip: ppd must be a positive number of pixels per degree, got {ppd!r}")
-        self.ppd = float(ppd)
+        self.ppd = real("flip", "ppd", ppd, least=0.1, most=1000)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)

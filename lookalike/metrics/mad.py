@@ -354,7 +354,7 @@ class MAD(Metric):
         super().__init__(**base)
         choice("mad", "convention", convention, get_args(Convention))
         self.convention: Convention = convention
-        self.ppd = _READINGS[convention].ppd if ppd is None else real("mad", "ppd", ppd, above=0)
+        self.ppd = _READINGS[convention].ppd if ppd is None else real("mad", "ppd", ppd, least=0.1, most=1000)
 
     @property
     def min_side(self) -> int:

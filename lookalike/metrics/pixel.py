@@ -19,7 +19,7 @@ from torch import Tensor
 from lookalike.metric import Facts, Metric
 from lookalike.ops import window as windows
 from lookalike.ops.masks import masked_mean
-from lookalike.options import real
+from lookalike.options import real, width
 from lookalike.signature import number
 
 _NO_PAPER = "textbook"
@@ -264,7 +264,7 @@ class GaussianL1(Metric):
 
     def __init__(self, *, sigma: float = 1.5, **base: Any) -> None:
         super().__init__(**base)
-        real(self.facts.name, "sigma", sigma, above=0)
+        width(self.facts.name, "sigma", sigma)
         self.sigma = float(sigma)
 
     @property

@@ -211,7 +211,7 @@ class SCIELAB(Metric):
         choice("s_cielab", "convention", convention, get_args(Convention))
         self.difference: Difference = difference
         self.convention: Convention = convention
-        self.spd = real("s_cielab", "spd", spd, above=0)
+        self.spd = real("s_cielab", "spd", spd, least=0.1, most=1000)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)

@@ -29,7 +29,7 @@ from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Scales as Pyramid
 from lookalike.ops.ssim.setting import Setting
-from lookalike.options import choice, meant, real, reals, there_are, whole
+from lookalike.options import choice, meant, reals, there_are, whole, width
 from lookalike.signature import number
 
 Small = Literal["raise", "reduce"]
@@ -496,8 +496,8 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
     resolved = dataclasses.replace(convention, **{name: v for name, v in changes.items() if v is not None})
     resolved = dataclasses.replace(
         resolved,
-        win_size=whole(who, "win_size", resolved.win_size, odd=True),
-        sigma=real(who, "sigma", resolved.sigma, above=0),
+        win_size=whole(who, "win_size", resolved.win_size, most=9999, odd=True),
+        sigma=width(who, "sigma", resolved.sigma),
         K=reals(who, "K", resolved.K, count=2, above=0),
     )
     if resolved.covariance == "n-1" and resolved.win_size == 1:

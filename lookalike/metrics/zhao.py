@@ -26,7 +26,7 @@ from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Scales, Setting
-from lookalike.options import choice, real, reals
+from lookalike.options import choice, real, reals, width
 from lookalike.signature import number
 
 MixBorder = Literal["reflect", "valid"]
@@ -117,7 +117,7 @@ class ZhaoMix(Metric):
         super().__init__(**base)
         who = self.facts.name
         self.alpha = real(who, "alpha", alpha, least=0, most=1)
-        self.sigmas = reals(who, "sigmas", sigmas, above=0)
+        self.sigmas = tuple(width(who, "each of sigmas", sigma) for sigma in reals(who, "sigmas", sigmas))
         if sorted(self.sigmas) != list(self.sigmas):
             raise ValueError(f"{who}: sigmas must ascend, got {sigmas!r}")
         choice(who, "border", border, get_args(MixBorder))

@@ -1,6 +1,7 @@
 """Expressions, their grammar and errors, terms, and training."""
 
 import pickle
+import re
 import warnings
 
 import pytest
@@ -9,6 +10,7 @@ from learned import needs
 
 import lookalike
 from lookalike import losses
+from lookalike.losses import expressions
 from lookalike.ops.features import Features
 
 
@@ -336,3 +338,37 @@ def test_what_can_be_prepared(pair):
         lookalike.prepare("l1", y)(x[:1])
     with pytest.raises(ValueError, match="outside data_range"):
         lookalike.prepare("l1", 2 * y)
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("ssim(win_size=999999999)", "win_size must be at most 9,999"), ("ssim(sigma=1e-300)", "from 0.01 to"),
+        ("ssim(sigma=1e300)", "from 0.01 to 10000"), ("gaussian_l1(sigma=1e9)", "from 0.01 to 10000"),
+        ("cw_ssim(levels=1000000)", "at most 16"), ("cw_ssim(orientations=100000000)", "at most 64"),
+        ("flip(ppd=1e12)", "from 0.1 to 1000"), ("s_cielab(spd=1e9)", "from 0.1 to 1000"),
+        ("mad(ppd=1e9)", "from 0.1 to 1000"), ("dss(sigma=1e9)", "from 0.01 to 10000"),
+        ("contextual(patch=99999)", "at most 999"), ("contextual(positions=99999999999)", "at most 1,048,576"),
+        (f"ms_ssim(weights=({'0.1,' * 33}))", "1 to 32 numbers"),
+        ("l2(data_range=1e-300)", "between 1e-30 and 1e+30 wide"),
+        ("l2(data_range=1e300)", "between 1e-30 and 1e+30 wide"),
+    ],
+)  # fmt: skip
+def test_options_that_size_something_have_limits(expression: str, said: str) -> None:
+    """Each of these would take memory or time without end, or give what is no number."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        lookalike.loss(expression)
+
+
+@pytest.mark.parametrize("weight", ["1e-400", "-1e-400", "1e-320", "1e-45", "0.0001e-400", "1e-20*1e-20"])
+def test_a_weight_that_vanishes_is_refused(weight: str) -> None:
+    with pytest.raises(ValueError, match=r"takes for 0; use a larger one, or 0"):
+        lookalike.loss(f"{weight}*l1")
+    assert [term.weight for term in expressions.parse("0*l1 + 0.0*l2 + 1e-30*psnr")] == [0.0, 0.0, 1e-30]
+
+
+@pytest.mark.parametrize("expression", ["\ud800", "l1 + \ud800", "ssim(win_size={[]:1})", "ssim(win_size=[[]])"])
+def test_what_no_option_can_be_is_one_clear_error(expression: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"\A(loss|ssim): ") as caught:
+        lookalike.loss(expression)
+    assert not isinstance(caught.value, UnicodeError)
