@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from films import write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skimage import data
@@ -178,6 +179,33 @@ def test_half_a_packet_gives_no_number_whatever_the_codec(tmp_path: Path, codec:
         assert row.values[0] in (100.0, None)
         assert (row.error is None) == (row.values[0] is not None)
     assert [row.error is None for row in rows] == [True] * 4 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"level": "3", "slicecrc": "1", "slices": "4"},
+        {"level": "3", "slicecrc": "1", "slices": "9"},
+        {"level": "4", "slicecrc": "2", "strict": "experimental"},
+    ],
+    ids=" ".join,
+)
+def test_checksums_of_ffv1_are_checked(tmp_path: Path, options: dict[str, str]) -> None:
+    """FFmpeg's decoder shows an older slice instead of one whose checksum is wrong, and marks nothing."""
+    pictures = [data.astronaut()[index : index + 64, 150 : 150 + 64] for index in range(6)]
+    for pixels in ("bgr0", "yuv420p", "gray10le"):
+        whole = write(tmp_path / "whole.nut", pictures, pixels=pixels, options=options)
+        rows = score_videos(whole, whole, ["psnr"]).rows
+        assert [row.values[0] for row in rows] == [100.0] * 6
+        with av.open(str(whole)) as container:
+            packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        content = whole.read_bytes()
+        at = content.index(packets[3][40:]) + 5
+        flipped = tmp_path / "flipped.nut"
+        flipped.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        rows = score_videos(whole, flipped, ["psnr"]).rows
+        assert [row.values[0] for row in rows] == [100.0] * 3 + [None] * 3
+        assert rows[3].error == f"{flipped}: is damaged from frame 3 on"
 
 
 @settings(

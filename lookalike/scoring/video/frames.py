@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.files import UnreadableImage
+from lookalike.scoring.video import ffv1
 from lookalike.scoring.video.streams import Stream, decoding_errors, pyav, unreadable
 
 Model = Literal["yuv", "gray", "rgb"]
@@ -124,6 +125,8 @@ def frames(stream: Stream) -> Iterator[Frame]:
     first = None
     try:
         for packet in container.demux(handle):
+            if decoder.codec.name == "ffv1" and ffv1.is_damaged(bytes(packet)):
+                raise UnreadableImage(f"{stream.path}: is damaged from frame {count} on")
             for frame in decoder.decode(packet):
                 if frame.is_corrupt:
                     raise UnreadableImage(f"{stream.path}: is damaged from frame {count} on")
