@@ -27,6 +27,7 @@ Better = Literal["higher", "lower"]
 PROMISES = (
     "identical", "range", "symmetric", "monotone", "negative", "batch", "pure", "data_range", "channels",
     "gradcheck", "gradgradcheck", "reach", "finite", "nan", "autocast", "compile", "copies",
+    "threads", "modes", "moves", "checkpoint",
 )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ Each function has an answer where a version of torch lacks the private name: the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from functools import partial
 from types import FunctionType, MethodType
@@ -80,6 +80,21 @@ def wrapped(tensor: Tensor) -> bool:
         (False, [1.0])
     """
     return not torch.compiler.is_compiling() and _wrapped(tensor)
+
+
+@contextmanager
+def fake_tensors() -> Iterator[Callable[[Tensor], Tensor]]:
+    """Fake tensors, which have no values, for all that is made inside; gives what makes them of others.
+
+    Example:
+        >>> with fake_tensors() as fake:
+        ...     tuple((fake(torch.ones(2)) + torch.ones(2)).shape)
+        (2,)
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode  # which loads torch's compiler
+
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        yield mode.from_tensor
 
 
 def materialised(tensor: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ import copy
 import io
 import math
 import pickle
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -19,6 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lookalike.audit.modes import DEFAULTS, MODES
 from lookalike.audit.subjects import Subject, degenerate, distorted, subject_of
 from lookalike.distortions import DISTORTIONS
 from lookalike.metric import PROMISES
@@ -142,7 +145,7 @@ def _batch(subject: Subject) -> Iterator[str]:
     """A batch scores as its images one by one."""
     y = torch.cat([subject.picture(seed) for seed in (0, 1)])
     x = torch.cat([distorted(y[:1], "blur", 1.0), distorted(y[1:], "gaussian_noise", 0.2)])
-    together = subject.module(x, y)
+    together = subject.scores(x, y)
     apart = [float(subject(x[i : i + 1], y[i : i + 1])) for i in range(2)]
     found = together.flatten().tolist() if together.numel() == 2 else [float(together.mean())]
     wanted = apart if together.numel() == 2 else [sum(apart) / 2]
@@ -153,10 +156,13 @@ def _batch(subject: Subject) -> Iterator[str]:
 def _pure(subject: Subject) -> Iterator[str]:
     """The inputs are left as they were, and the same call gives the same number."""
     x, y = _noisy_pair(subject)
-    before = x.clone(), y.clone()
+    given = x.clone(), y.clone()
+    subject.module(*given)
+    pairs = zip("xy", given, (x, y), strict=True)
+    changed = [name for name, image, before in pairs if not torch.equal(image, before)]
+    if changed:
+        yield f"it changes {' and '.join(changed)} in place"
     first, second = float(subject(x, y)), float(subject(x, y))
-    if not (torch.equal(x, before[0]) and torch.equal(y, before[1])):
-        yield "an input was changed"
     if first != second:
         yield f"{first!r}, then {second!r}"
 
@@ -256,7 +262,7 @@ def _compile(subject: Subject) -> Iterator[str]:
     x, y = _noisy_pair(subject)
     torch.compiler.reset()
     compiled = torch.compile(subject.module, fullgraph=True, backend="eager")
-    score, wanted = float(compiled(x, y).mean()), float(subject(x, y))
+    score, wanted = float(compiled(x.clone(), y.clone()).mean()), float(subject(x, y))
     if not _close(score, wanted):
         yield f"{score:.9g} instead of {wanted:.9g}"
 
@@ -274,13 +280,81 @@ def _copies(subject: Subject) -> Iterator[str]:
         made["state_dict"] = copy.deepcopy(subject.module)
         made["state_dict"].load_state_dict(torch.load(buffer, weights_only=True))
     for name, twin in made.items():
-        score = float(twin(x, y).mean())
+        score = float(twin(x.clone(), y.clone()).mean())
         if score != wanted:
             yield f"{name}: {score!r} instead of {wanted!r}"
 
 
-def _noisy_pair(subject: Subject) -> tuple[Tensor, Tensor]:
+def _threads(subject: Subject) -> Iterator[str]:
+    """Eight threads that call one object get the numbers that one thread gets, to the last bit."""
     y = subject.picture()
+    pairs = [(distorted(y, "gaussian_noise", 0.02 * number), y) for number in range(1, 9)]
+    alone = [float(subject(*pair)) for pair in pairs]
+    count, together = torch.get_num_threads(), threading.Barrier(len(pairs))
+
+    def scores(number: int) -> list[float]:
+        torch.set_num_threads(count)  # of this thread: on how many it computes may change the last bits
+        together.wait()
+        return [float(subject(*pairs[number])) for _ in range(2)]
+
+    with torch.no_grad(), ThreadPoolExecutor(len(pairs)) as pool:
+        for number, found in enumerate(pool.map(scores, range(len(pairs)))):
+            wrong = [score for score in found if score != alone[number]]
+            if wrong:
+                yield f"{wrong[0]!r} instead of {alone[number]!r}"
+                return
+
+
+def _modes(subject: Subject) -> Iterator[str]:
+    """A call in one of torch's modes leaves the next as it would have been, and torch's defaults change nothing."""
+    for number, (name, call) in enumerate(MODES.items()):
+        # Of a size of its own, for what a metric keeps from call to call goes by the size.
+        x, y = (image[..., : subject.side + number] for image in _noisy_pair(subject, subject.side + len(MODES)))
+        try:
+            scores = call(subject, x, y)
+        except Exception as error:
+            if name in DEFAULTS:
+                yield f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            scores = None  # what a mode cannot take is no fault; what it leaves behind would be
+        leaf = x.clone().requires_grad_()
+        score = subject(leaf, y)
+        [gradient] = torch.autograd.grad(score, leaf, allow_unused=True)
+        if not (bool(score.isfinite()) and (gradient is None or bool(gradient.isfinite().all()))):
+            yield f"after {name}: {float(score.detach()):.6g}, or a gradient that is not finite"
+        if scores is None or name not in DEFAULTS:
+            continue
+        value, plain, exact = float(scores), float(subject(x, y)), float(subject(x.double(), y.double()))
+        if value != plain or not abs(plain - exact) <= 1e-3 * max(1.0, abs(exact)):
+            yield f"{name}: {value:.9g} under it, {plain:.9g} after it, {exact:.9g} in float64"
+
+
+def _moves(subject: Subject) -> Iterator[str]:
+    """``half()``, ``bfloat16()`` and ``float()`` again change no number that was learned."""
+    if not isinstance(subject.module, nn.Module):
+        return
+    x, y = _noisy_pair(subject)
+    wanted = float(subject(x, y))
+    for name in ("half", "bfloat16"):
+        moved = getattr(copy.deepcopy(subject.module), name)().float()
+        score = float(moved(x.clone(), y.clone()).mean())
+        if score != wanted:
+            yield f"{score!r} instead of {wanted!r} after {name}() and float()"
+
+
+def _checkpoint(subject: Subject) -> Iterator[str]:
+    """The state dict holds tensors alone, and none but single numbers that no training changes."""
+    if not isinstance(subject.module, nn.Module):
+        return
+    trained = {name for name, parameter in subject.module.named_parameters() if parameter.requires_grad}
+    for name, value in subject.module.state_dict().items():
+        if not isinstance(value, Tensor):
+            yield f"{name} is of type {type(value).__name__}"
+        elif value.numel() > 1 and name not in trained:
+            yield f"{name}, {value.numel()} numbers, is frozen"
+
+
+def _noisy_pair(subject: Subject, side: int | None = None) -> tuple[Tensor, Tensor]:
+    y = subject.picture(side=side)
     return distorted(y, "gaussian_noise", 0.08), y
 
 

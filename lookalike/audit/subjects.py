@@ -49,13 +49,17 @@ class Subject:
     tolerates: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
 
-    def picture(self, seed: int = 0) -> Tensor:
+    def picture(self, seed: int = 0, side: int | None = None) -> Tensor:
         """A test image of the size and device that this metric takes, ``(1, c, side, side)``."""
-        return texture(self.side, self.channels, seed).to(self.device)
+        return texture(side or self.side, self.channels, seed).to(self.device)
+
+    def scores(self, x: Tensor, y: Tensor) -> Tensor:
+        """What the metric gives for copies of the images: a metric that works in place spoils no other check."""
+        return self.module(x.clone(), y.clone())
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """The mean score of a batch, a scalar."""
-        return self.module(x, y).mean()
+        return self.scores(x, y).mean()
 
     def badness(self, score: float) -> float:
         """A number that grows as the score gets worse."""
@@ -176,8 +180,8 @@ def _third_party(name: str, built: Any, rebuilt: Callable[[Any], Any] | None, de
             y = texture(side, channels).to(device)
             try:
                 with torch.no_grad():
-                    best = float(built(y, y).mean())
-                    noisy = float(built(distorted(y, "gaussian_noise", 0.1), y).mean())
+                    best = float(built(y.clone(), y.clone()).mean())
+                    noisy = float(built(distorted(y, "gaussian_noise", 0.1), y.clone()).mean())
             except Exception as error:  # third-party code may refuse in any way
                 reasons.append(f"{side} px, {channels} channels: {type(error).__name__}: {error}")
                 continue
@@ -186,7 +190,6 @@ def _third_party(name: str, built: Any, rebuilt: Callable[[Any], Any] | None, de
     raise ValueError(f"audit: {name} scores no pair of batches in [0, 1] ({reasons[0]})")
 
 
-@cache
 def texture(side: int, channels: int, seed: int = 0) -> Tensor:
     """A picture-like test image: smooth shading, edges and fine grain, ``(1, channels, side, side)`` in [0, 1].
 
@@ -194,6 +197,11 @@ def texture(side: int, channels: int, seed: int = 0) -> Tensor:
         >>> tuple(texture(32, 3).shape)
         (1, 3, 32, 32)
     """
+    return torch.from_numpy(_texture(side, channels, seed).copy())  # which nobody's arithmetic in place can spoil
+
+
+@cache
+def _texture(side: int, channels: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     shading = np.zeros((side, side))
     for sigma in (1, 2, 4, 8, 16):
@@ -207,7 +215,7 @@ def texture(side: int, channels: int, seed: int = 0) -> Tensor:
     for _ in range(channels):
         tint, grain = random.uniform(0.8, 1.0), 0.02 * random.standard_normal((side, side))
         planes.append(np.clip(0.1 + 0.7 * tint * shading + edges + grain, 0.02, 0.98))
-    return torch.from_numpy(np.stack(planes)[None]).float()
+    return np.stack(planes)[None].astype(np.float32)
 
 
 def distorted(y: Tensor, name: str, strength: float) -> Tensor:

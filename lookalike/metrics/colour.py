@@ -196,7 +196,7 @@ class DeltaL(Metric):
     facts: ClassVar[Facts] = Facts(
         name="delta_l", title="Signed shift of lightness L*", paper=_NO_PAPER, better="lower",
         range=(-math.inf, math.inf), identical=0.0, symmetric=False, channels=(3,), alone=_NO_LOSS,
-        declines={"monotone": _SIGNED, "negative": _SIGNED, "channels": _COLOURS},
+        declines={"monotone": _SIGNED, "channels": _COLOURS},
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ class DeltaA(Metric):
     facts: ClassVar[Facts] = Facts(
         name="delta_a", title="Signed shift of a* (green to red)", paper=_NO_PAPER, better="lower",
         range=(-math.inf, math.inf), identical=0.0, symmetric=False, channels=(3,), alone=_NO_LOSS,
-        declines={"monotone": _SIGNED, "negative": _SIGNED, "channels": _COLOURS},
+        declines={"monotone": _SIGNED, "channels": _COLOURS},
     )  # fmt: skip
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
@@ -257,7 +257,6 @@ class ChromaRatio(Metric):
         range=(0.0, math.inf), identical=1.0, symmetric=False, smooth=False, channels=(3,), alone=_NO_LOSS,
         declines={
             "monotone": "more chroma than the reference's counts as more, not as worse",
-            "negative": "a negative has about the chroma of its original",
             "channels": _COLOURS,
         },
     )  # fmt: skip

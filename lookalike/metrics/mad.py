@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import reduce
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -117,7 +118,7 @@ def mad(x: Tensor, y: Tensor, *, convention: Convention = "authors", ppd: float 
             f"mad: needs images of at least {least} px a side by the convention {convention!r}; "
             f"got {'x'.join(map(str, x.shape[2:]))}. Use larger images"
         )
-    if not len(x):
+    if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error
     x, y = (255 * colour.luma(image) for image in (x, y))
     return _combined(detection(x, y, convention, ppd), appearance(x, y, convention), *_READINGS[convention].beta)
@@ -217,13 +218,13 @@ def appearance(x: Tensor, y: Tensor, convention: Convention = "authors") -> Tens
     reading = _READINGS[convention]
     height, width = map(operator.index, x.shape[-2:])
     [filters] = _filters(x.dtype, x.device, height, width, reading.odd)
-    differences: Tensor | float = 0.0
+    differences = []
     for oriented in filters:
         of_x, of_y = (_statistics(image, oriented, reading.freedom) for image in (x, y))
-        for weight, one, other in zip((1, 2, 1), of_x, of_y, strict=True):
-            differences = differences + weight * (one - other).abs()
+        shares = zip((1, 2, 1), of_x, of_y, strict=True)
+        differences += [weight * (one - other).abs() for weight, one, other in shares]
     weights = x.new_tensor(_WEIGHTS) / sum(_WEIGHTS)
-    squares = (torch.as_tensor(differences) * weights[:, None, None]).sum(1).square()
+    squares = (reduce(torch.add, differences) * weights[:, None, None]).sum(1).square()
     if not reading.painted:
         return colour.root(squares.mean((1, 2)))
     for dim, side in ((2, width), (1, height)):

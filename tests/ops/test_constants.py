@@ -7,7 +7,7 @@ from pathlib import Path
 import lookalike
 
 ROOT = Path(lookalike.__file__).parent
-FILLED = {"arange", "asarray", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randn",
+FILLED = {"arange", "as_tensor", "asarray", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randn",
           "scalar_tensor", "tensor", "zeros", "bartlett_window", "blackman_window", "hamming_window", "hann_window",
           "kaiser_window", "fftfreq", "rfftfreq"}  # fmt: skip
 WHOLE = {"randint", "randperm", "tril_indices", "triu_indices"}  # of a dtype of their own
