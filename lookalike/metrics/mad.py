@@ -221,8 +221,8 @@ def appearance(x: Tensor, y: Tensor, convention: Convention = "authors") -> Tens
     differences = []
     for oriented in filters:
         of_x, of_y = (_statistics(image, oriented, reading.freedom) for image in (x, y))
-        shares = zip((1, 2, 1), of_x, of_y, strict=True)
-        differences += [weight * (one - other).abs() for weight, one, other in shares]
+        moments = zip((1, 2, 1), of_x, of_y, strict=True)
+        differences += [weight * (one - other).abs() for weight, one, other in moments]
     weights = x.new_tensor(_WEIGHTS) / sum(_WEIGHTS)
     squares = (reduce(torch.add, differences) * weights[:, None, None]).sum(1).square()
     if not reading.painted:
