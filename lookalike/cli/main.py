@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if "" in arguments:  # which paths would take for the current folder
+        raise ValueError("an empty argument '' is no file, folder or name; is a variable of your script empty?")
     if list(arguments) == ["--version"]:
         print(f"lookalike {__version__}")
         return 0

@@ -645,3 +645,11 @@ def test_garbage_is_collected_again_after_a_pair(pair: tuple[Path, Path]) -> Non
     assert gc.isenabled()
     assert main(["score", str(pair[0]), "nowhere.png", "-m", "l1"]) == 2
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    "words", [["score", "", "a.png"], ["view", "a.png", ""], ["study", ""], ["lab", "autoencode", ""]]
+)
+def test_an_empty_argument_is_not_the_current_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "an empty argument '' is no file" in capsys.readouterr().err
