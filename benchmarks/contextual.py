@@ -124,8 +124,10 @@ def main() -> int:
             print(f"  asked of streamed: {FASTER:g} times and {SMALLER:g} times")
     start = time.perf_counter()
     lifted_by, whole = peak_mib("streamed", MANY, CHANNELS, options.threads)
-    print(f"\n{MANY} positions, {CHANNELS} channels, streamed: {time.perf_counter() - start:.0f} s in all, "
-          f"{lifted_by:.0f} MiB more, {whole:.0f} MiB the whole process (asked {MOST_MIB} MiB)")  # fmt: skip
+    print(
+        f"\n{MANY} positions, {CHANNELS} channels, streamed: {time.perf_counter() - start:.0f} s in all, "
+        f"{lifted_by:.0f} MiB more, {whole:.0f} MiB the whole process (asked {MOST_MIB} MiB)"
+    )
     return min(missed + (whole > MOST_MIB), 1)
 
 

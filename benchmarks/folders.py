@@ -202,9 +202,11 @@ def memory(folder: Path, options: argparse.Namespace) -> int:
         command = ours(ref, judged, ["psnr"], "-o", str(folder / f"{count}.csv"))
         begun = time.perf_counter()
         pid = os.posix_spawn(
-            sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)},
+            sys.executable,
+            command,
+            os.environ | {"PYTHONPATH": str(ROOT)},
             file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
-        )  # fmt: skip
+        )
         _, status, used = os.wait4(pid, 0)
         assert status == 0, f"{count} pairs ended with {status}"
         peaks.append(used.ru_maxrss / 1024)

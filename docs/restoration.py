@@ -163,12 +163,19 @@ def about(recipe: Restore, held: int) -> str:
         "noise": f"noise (σ = {recipe.noise:g} of 255)",
         "jpeg": f"JPEG of quality {recipe.quality}",
     }
-    return _filled(ABOUT.format(
-        steps=recipe.steps, batch=recipe.batch_size, side=recipe.side, width=recipe.width,
-        damage=", ".join(damage[one] for one in recipe.damage), losses=len(recipe.losses),
-        seeds="one seed" if recipe.seeds == 1 else f"{recipe.seeds} seeds", held=held,
-        calibrated="each scaled to pull as hard as L1" if recipe.calibrate else "as written",
-    ))  # fmt: skip
+    return _filled(
+        ABOUT.format(
+            steps=recipe.steps,
+            batch=recipe.batch_size,
+            side=recipe.side,
+            width=recipe.width,
+            damage=", ".join(damage[one] for one in recipe.damage),
+            losses=len(recipe.losses),
+            seeds="one seed" if recipe.seeds == 1 else f"{recipe.seeds} seeds",
+            held=held,
+            calibrated="each scaled to pull as hard as L1" if recipe.calibrate else "as written",
+        )
+    )
 
 
 def _filled(paragraph: str) -> str:
@@ -185,9 +192,12 @@ def main() -> None:
         raise SystemExit(f"{folder}: is a run of {recipe.task}, not of restore")
     pictures = Pictures(folder)
     text = TEXT.format(
-        command=command(recipe), about=about(recipe, len(pictures.targets)), matrix=as_markdown(matrix, SHOWN),
-        verdicts=verdicts(pictures), reach=reach(matrix),
-    )  # fmt: skip
+        command=command(recipe),
+        about=about(recipe, len(pictures.targets)),
+        matrix=as_markdown(matrix, SHOWN),
+        verdicts=verdicts(pictures),
+        reach=reach(matrix),
+    )
     runs.write_text(PAGE, text)
 
 

@@ -39,9 +39,19 @@ TITLES = {"ssim": "SSIM", "ssiml1": "SSIM+L1", "ssiml2": "SSIM+L2"}
 HEIGHT = 256  # of painting and photograph in the bake-off
 TRAINS = 0.6  # of the width; the rest judges
 BAKEOFF = Translate(
-    losses=tuple(f"seed/{name}{kind}" for kind in ("@published", "") for name in SIX), calibrate=False,
-    steps=200, side=64, load=0, width=8, blocks=2, lr=1e-3, ema=0.95, held_out=8, log_every=20, save_every=200,
-)  # fmt: skip
+    losses=tuple(f"seed/{name}{kind}" for kind in ("@published", "") for name in SIX),
+    calibrate=False,
+    steps=200,
+    side=64,
+    load=0,
+    width=8,
+    blocks=2,
+    lr=1e-3,
+    ema=0.95,
+    held_out=8,
+    log_every=20,
+    save_every=200,
+)
 SHOWN = ("ssim", "psnr", "l1", "ciede2000", "ciede2000_low", "luma_correlation")
 
 
@@ -230,11 +240,18 @@ def main() -> None:
     recipe = BAKEOFF.but(steps=asked.steps)
     matrix = bake_off(recipe, asked.data / "monet-pair", asked.run)
     text = TEXT.format(
-        figure=figure_4(asked.data / "seed-figure"), weight=weight_and_negative(), matrix=matrix_text(matrix),
+        figure=figure_4(asked.data / "seed-figure"),
+        weight=weight_and_negative(),
+        matrix=matrix_text(matrix),
         outcome=outcome(matrix),
-        height=HEIGHT, trains=TRAINS, held=recipe.held_out, steps=recipe.steps, side=recipe.side,
-        width=recipe.width, blocks=recipe.blocks,
-    )  # fmt: skip
+        height=HEIGHT,
+        trains=TRAINS,
+        held=recipe.held_out,
+        steps=recipe.steps,
+        side=recipe.side,
+        width=recipe.width,
+        blocks=recipe.blocks,
+    )
     PAGE.write_text(text, encoding="utf-8")
 
 

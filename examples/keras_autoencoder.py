@@ -212,8 +212,9 @@ def judged(held: Images, outputs: dict[str, Images]) -> dict[str, Any]:
         for at, (line, found) in enumerate(zip(table, scores, strict=True)):
             compared = line["kind"] == "loss" and at != best
             line["cells"][column] = cell(found) | {
-                "best": at == best, "p": paired_p(found, scores[best]) if compared else None
-            }  # fmt: skip
+                "best": at == best,
+                "p": paired_p(found, scores[best]) if compared else None,
+            }
         columns.append(
             {"name": column, "title": title, "better": metric.facts.better, "signature": metric.signature()}
         )

@@ -204,9 +204,12 @@ def test_kill_9_during_a_save_leaves_a_loadable_checkpoint(photos: Path, tmp_pat
     # As many threads as here: sums are made in another order by more of them.
     threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "asked.json", tmp_path / "killed"], cwd=ROOT, check=False,
-        capture_output=True, env=threads,
-    )  # fmt: skip
+        [sys.executable, "-c", KILLED, tmp_path / "asked.json", tmp_path / "killed"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        env=threads,
+    )
     place = tmp_path / "killed" / "l1/seed0"
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert state_of(place)["step"] == 2
@@ -305,14 +308,36 @@ def test_two_processes_are_one_with_the_doubled_batch(photos: Path, sides: Path,
     for name, recipe in recipes.items():
         go(recipe, tmp_path / "alone" / name, until=20)
         runs.write_json(tmp_path / f"{name}.json", recipe.as_json())
-        commands.append(["lab", name, "--recipe", str(tmp_path / f"{name}.json"), "--out",
-                         str(tmp_path / "two" / name), "--stop-at", "20"])  # fmt: skip
+        commands.append(
+            [
+                "lab",
+                name,
+                "--recipe",
+                str(tmp_path / f"{name}.json"),
+                "--out",
+                str(tmp_path / "two" / name),
+                "--stop-at",
+                "20",
+            ]
+        )
     (tmp_path / "together.py").write_text(TOGETHER)
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         tmp_path / "together.py", json.dumps(commands)],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            tmp_path / "together.py",
+            json.dumps(commands),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     for name in recipes:
         alone, two = (logged(tmp_path / kind / name / "ssim/seed0") for kind in ("alone", "two"))

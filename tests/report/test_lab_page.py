@@ -100,7 +100,9 @@ def lay(folder: Path, directions: list[str]) -> Path:
     runs.write_json(
         folder / runs.LAB,
         {
-            "kind": "lab", "task": "translate" if directions else "restore", "title": "Losses compared",
+            "kind": "lab",
+            "task": "translate" if directions else "restore",
+            "title": "Losses compared",
             "losses": [
                 {"name": name, "label": label, "calibrated": {name: {"raw": 1.0, "used": 2.5}}}
                 for name, label in LOSSES
@@ -112,7 +114,7 @@ def lay(folder: Path, directions: list[str]) -> Path:
             },
             "directions": directions,
         },
-    )  # fmt: skip
+    )
     runs.write_json(folder / runs.MATRIX, matrix())
     runs.write_json(
         folder / runs.RECIPE, {"task": "restore", "losses": [label for _, label in LOSSES], "steps": 600}

@@ -286,9 +286,11 @@ def test_the_whole_image_ssim_is_the_formula():
     ux, uy = x.mean(), y.mean()
     covariance = ((x - ux) * (y - uy)).mean()
     c1, c2 = 2.55**2, 7.65**2
-    expected = (2 * ux * uy + c1) * (2 * covariance + c2) / (
-        (ux**2 + uy**2 + c1) * (x.var(correction=0) + y.var(correction=0) + c2)
-    )  # fmt: skip
+    expected = (
+        (2 * ux * uy + c1)
+        * (2 * covariance + c2)
+        / ((ux**2 + uy**2 + c1) * (x.var(correction=0) + y.var(correction=0) + c2))
+    )
     assert whole_image_ssim(x[None, None], y[None, None]) == pytest.approx(float(expected), abs=1e-9)
 
 

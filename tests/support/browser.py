@@ -100,8 +100,10 @@ class Page:
         command = [str(CHROMIUM), *options.split(), f"--user-data-dir={folder / 'driven'}"]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _WITH_PIPES, str(to_browser), str(from_browser), *command],
-            pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            pass_fds=(to_browser, from_browser),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_browser)
         os.close(from_browser)
         self._pending = b""
