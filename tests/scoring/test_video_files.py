@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,16 @@ def test_huge_claims_are_refused_before_anything_is_decoded(
     monkeypatch.setattr("lookalike.scoring.video.streams.MAX_PIXELS", 64 * 64 - 1)
     with pytest.raises(UnreadableImage, match="claims more than 4,095 pixels"), opened(path):
         pass
+
+
+def test_files_are_known_by_their_endings_without_torch() -> None:
+    """The command decides what it was given before anything heavy is imported."""
+    code = (
+        "import sys; from lookalike.scoring.pairs import holds_videos; import lookalike.scoring.video as video; "
+        "assert not {'torch', 'av'} & set(sys.modules); assert callable(video.score_videos); "
+        "assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_damaged_tail_of_a_container_is_seen(tmp_path: Path) -> None:
