@@ -11,6 +11,7 @@ from typing import Any
 from keras import ops
 
 from lookalike.conventions import Luma
+from lookalike.keras import planes
 from lookalike.metric import Metric
 from lookalike.ops import colour
 
@@ -35,7 +36,12 @@ def to_levels(x: Any) -> Any:
 
 def ciede2000(metric: Metric, x: Any, y: Any) -> Any:
     """Mean CIEDE2000 difference ``(n,)`` of a pair of sRGB images ``(n, 3, h, w)`` in the unit range."""
-    return ops.mean(difference(lab(x), lab(y)), (1, 2))
+    return planes.mean(ciede2000_map(metric, x, y))
+
+
+def ciede2000_map(metric: Metric, x: Any, y: Any) -> Any:
+    """The CIEDE2000 difference of each pixel, ``(n, 1, h, w)``."""
+    return ops.expand_dims(difference(lab(x), lab(y)), 1)
 
 
 def lab(x: Any) -> tuple[Any, Any, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from lookalike.conventions import Convention
 
@@ -28,8 +29,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {name: plain(one) for name, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def at_least_single(dtype: Any) -> Any:
+    """The dtype of a loss or metric that is asked for, float32 in place of half precision.
+
+    A mean of scores in half precision has three digits, and PSNR summed over images soon has no number.
+
+    Args:
+        dtype: a name, a policy of Keras, or None for ``keras.config.floatx()``.
+
+    Example:
+        >>> at_least_single("mixed_bfloat16"), at_least_single("float64")
+        ('float32', 'float64')
+    """
+    computed = keras.dtype_policies.get(dtype or keras.config.floatx()).compute_dtype
+    return "float32" if computed in ("float16", "bfloat16") else computed
 
 
 def restored(config: Mapping[str, Any], who: str) -> dict[str, Any]:
@@ -47,7 +66,7 @@ def restored(config: Mapping[str, Any], who: str) -> dict[str, Any]:
 
 def _restored(value: Any, option: str, who: str) -> Any:
     if isinstance(value, list):
-        return tuple(_restored(one, option, who) for one in value)
+        return tuple(_restored(item, option, who) for item in value)
     if isinstance(value, Mapping) and _CONVENTION in value:
         return Convention(**restored(value[_CONVENTION], who))
     if isinstance(value, Mapping) and _MODEL in value:

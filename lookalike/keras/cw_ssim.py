@@ -6,7 +6,7 @@ of a level are wanted, so both Fourier transforms are matrix products with const
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import keras
@@ -43,9 +43,8 @@ def cw_ssim(metric: CWSSIM, x: Any, y: Any) -> Any:
     modulus = ops.where(zero, 0.0, ops.sqrt(ops.where(zero, 1.0, squared)))
     lost = ops.where(flat, 0.0, energy / total - 2 * modulus)
     if metric.pooling == "gaussian":
-        sigma = bands_x[0].shape[-2] / 4
-        down, across = (np.asarray(windows.gaussian(side, sigma)) for side in lost.shape[-2:])
-        lost = ops.sum(lost * ops.convert_to_tensor(np.outer(down, across), x.dtype), (3, 4))
+        [weights] = planes.made(_pooling, *ops.shape(lost)[-2:], ops.shape(bands_x[0])[-2])
+        lost = ops.sum(lost * ops.convert_to_tensor(weights, x.dtype), (3, 4))
     else:
         lost = ops.mean(lost, (3, 4))
     return 1 - ops.mean(lost, (1, 2))
@@ -53,18 +52,16 @@ def cw_ssim(metric: CWSSIM, x: Any, y: Any) -> Any:
 
 def bands(x: Any, level: int, orientations: int) -> Complex:
     """The oriented bands of one level, real and imaginary, each ``(n, c, orientations, h', w')``."""
-    height, width = x.shape[2:]
     kind = keras.backend.standardize_dtype(x.dtype)
     # No band sees the mean; without it float32 has all its digits for what they see.
     x = x - ops.mean(x, (2, 3), keepdims=True)
-    down, across = _transform(height, level), _transform(width, level)
-    low = _times(_constant(down, kind), _times((x, None), _constant(across.T, kind)))
+    constants = planes.made(partial(_matrices, level, orientations), *planes.sides(x))
+    down, across, gains, upward, along = (_constant(matrix, kind) for matrix in constants)
+    low = _times(down, _times((x, None), across))
     low = tuple(ops.expand_dims(part, 2) for part in low)
-    [gains] = pyramid.filters(height, width, level, orientations)
-    re, im = _constant(gains, kind)
+    re, im = gains
     filtered = low[0] * re - low[1] * im, low[0] * im + low[1] * re
-    back = [np.linalg.inv(_square_transform(side)) for side in gains.shape[-2:]]
-    return _times(_constant(back[0], kind), _times(filtered, _constant(back[1].T, kind)))
+    return _times(_times(upward, filtered), along)
 
 
 def _times(a: Complex, b: Complex) -> Complex:
@@ -76,12 +73,28 @@ def _times(a: Complex, b: Complex) -> Complex:
     return real, planes.product_of(ar, bi) + planes.product_of(ai, br)
 
 
-def _constant(matrix: np.ndarray, dtype: str) -> Complex:
+def _constant(matrix: planes.Matrix, dtype: str) -> Complex:
+    if not isinstance(matrix, np.ndarray):
+        return ops.cast(ops.real(matrix), dtype), ops.cast(ops.imag(matrix), dtype)
     real, imaginary = (np.ascontiguousarray(part) for part in (np.real(matrix), np.imag(matrix)))
     return ops.convert_to_tensor(real, dtype), ops.convert_to_tensor(imaginary, dtype)
 
 
 @lru_cache(maxsize=32)
+def _matrices(level: int, orientations: int, height: int, width: int) -> tuple[np.ndarray, ...]:
+    """The transforms of both axes, the gains of the bands, and the transforms back."""
+    [gains] = pyramid.filters(height, width, level, orientations)
+    back = [np.linalg.inv(np.fft.fft(np.eye(side))) for side in gains.shape[-2:]]
+    return _transform(height, level), _transform(width, level).T, gains, back[0], back[1].T
+
+
+@lru_cache(maxsize=32)
+def _pooling(height: int, width: int, side: int) -> tuple[np.ndarray, ...]:
+    """The weights of the windows of a band of ``side`` rows."""
+    down, across = (np.asarray(windows.gaussian(count, side / 4)) for count in (height, width))
+    return (np.outer(down, across),)
+
+
 def _transform(side: int, level: int) -> np.ndarray:
     """The lowest frequencies of an axis, those that a level keeps: ``(side', side)``, complex."""
     count = pyramid.halved(side, level - 1)
@@ -90,11 +103,6 @@ def _transform(side: int, level: int) -> np.ndarray:
     return np.exp(-2j * np.pi * (np.outer(kept, np.arange(side)) % side) / side)
 
 
-@lru_cache(maxsize=32)
-def _square_transform(side: int) -> np.ndarray:
-    return np.fft.fft(np.eye(side))
-
-
 def _box(x: Any, size: int) -> Any:
     """Means of the windows of ``size`` x ``size`` that fit, over the last two axes."""
-    return planes.apply(x, *(planes.window(side, windows.uniform(size), "valid") for side in x.shape[-2:]))
+    return planes.apply(x, *(planes.window(side, windows.uniform(size), "valid") for side in ops.shape(x)[-2:]))

@@ -5,12 +5,13 @@ The formulas of `metrics.lpips`, `metrics.perceptual` and `metrics.contextual`; 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from lookalike.keras.planes import product_of
+from lookalike.keras import planes
 from lookalike.metrics.contextual import EPSILON, SHORTEST, Contextual, sample
 from lookalike.metrics.lpips import LPIPSAlex
 from lookalike.metrics.perceptual import Perceptual
@@ -19,17 +20,27 @@ from lookalike.ops.features import UNIT_EPSILON
 
 def lpips(metric: LPIPSAlex, x: list[Any], y: list[Any]) -> Any:
     """Eq. 1 of Zhang et al., CVPR 2018: Σ_l mean Σ_c w_c (x̂ − ŷ)², ``(n,)``."""
-    found: Any = 0.0
+    return sum(planes.mean(layer) for layer in lpips_maps(metric, x, y))
+
+
+def lpips_maps(metric: LPIPSAlex, x: list[Any], y: list[Any]) -> list[Any]:
+    """Σ_c w_c (x̂ − ŷ)² at each position of each layer, ``(n, 1, h', w')``."""
+    maps = []
     for a, b, head in zip(x, y, metric.heads, strict=True):
         weights = ops.convert_to_tensor(head.cpu().numpy().reshape(1, -1, 1, 1), a.dtype)
-        found = found + ops.mean(ops.sum(ops.square(unit(a) - unit(b)) * weights, 1), (1, 2))
-    return found
+        maps.append(ops.sum(ops.square(unit(a) - unit(b)) * weights, 1, keepdims=True))
+    return maps
 
 
 def perceptual(metric: Perceptual, x: list[Any], y: list[Any]) -> Any:
     """Σ_l w_l · mean distance of the maps, ``(n,)``."""
+    return sum(planes.mean(layer) for layer in perceptual_maps(metric, x, y))
+
+
+def perceptual_maps(metric: Perceptual, x: list[Any], y: list[Any]) -> list[Any]:
+    """The weighted distance at each position of each layer, ``(n, 1, h', w')``."""
     parts = zip(metric.weights.values(), x, y, strict=True)
-    return sum(weight * ops.mean(_apart(a, b, metric.distance), (1, 2)) for weight, a, b in parts)
+    return [weight * ops.expand_dims(_apart(a, b, metric.distance), 1) for weight, a, b in parts]
 
 
 def _apart(x: Any, y: Any, distance: str) -> Any:
@@ -38,7 +49,7 @@ def _apart(x: Any, y: Any, distance: str) -> Any:
     if distance == "l2":
         return ops.mean(ops.square(x - y), 1)
     # Half the squared distance of unit vectors is 1 − cosine without its cancellation near 1.
-    zero_x, zero_y = (ops.all(ops.equal(one, 0), 1) for one in (x, y))
+    zero_x, zero_y = (ops.all(ops.equal(maps, 0), 1) for maps in (x, y))
     return ops.sum(ops.square(unit(x) - unit(y)), 1) / 2 + ops.cast(ops.logical_xor(zero_x, zero_y), x.dtype) / 2
 
 
@@ -71,38 +82,55 @@ def _patches(metric: Contextual, image: Any) -> Any:
     """Every patch about a position as the channels of a map ``(n, c·k², h', w')``; the border is mirrored."""
     edge, side = metric.patch // 2, metric.patch
     for axis in (2, 3):
-        image = ops.take(image, np.pad(np.arange(image.shape[axis]), edge, mode="symmetric"), axis)
-    down, across = ((extent - side) // metric.stride * metric.stride + 1 for extent in image.shape[2:])
+        [shown] = planes.made(partial(_mirrored, edge), ops.shape(image)[axis])
+        image = ops.take(image, shown, axis)
+    down, across = ((extent - side) // metric.stride * metric.stride + 1 for extent in planes.sides(image))
     corners = [(i, j) for i in range(side) for j in range(side)]
     return ops.concatenate(
         [image[:, :, i : i + down : metric.stride, j : j + across : metric.stride] for i, j in corners], 1
     )
 
 
+def _mirrored(edge: int, side: int) -> tuple[np.ndarray, ...]:
+    """Which pixel each position of a line shows that is mirrored by ``edge`` at both ends."""
+    return (np.pad(np.arange(side), edge, mode="symmetric"),)
+
+
 def _contextual(metric: Contextual, x: Any, y: Any) -> Any:
     """Eq. 2–5 of Mechrez et al., ECCV 2018; it holds the matrix of all pairs of positions."""
-    height, width = x.shape[2:]
+    height, width = planes.sides(x)
     if metric.distance == "cosine":
         mean = ops.mean(y, (2, 3), keepdims=True)
         x, y = _directions(x - mean), _directions(y - mean)
-    rows, columns = np.divmod(np.arange(height * width), width)
-    x, y = (ops.transpose(ops.reshape(one, (-1, one.shape[1], height * width)), (0, 2, 1)) for one in (x, y))
-    if metric.sampling == "paired" and height * width > metric.positions:
-        chosen = sample(height * width, metric.positions, metric.seed).numpy()
-        x, y, rows, columns = ops.take(x, chosen, 1), ops.take(y, chosen, 1), rows[chosen], columns[chosen]
+    x, y = (ops.transpose(ops.reshape(maps, (-1, maps.shape[1], height * width)), (0, 2, 1)) for maps in (x, y))
+    chosen, rows, columns = planes.made(partial(_positions, metric), height, width)
+    if metric.sampling == "paired":
+        x, y = ops.take(x, chosen, 1), ops.take(y, chosen, 1)
     d = _distances(x, y, metric.distance)
     if metric.spatial_weight:
-        apart = np.hypot(rows[:, None] - rows, columns[:, None] - columns)
-        d = d + ops.convert_to_tensor(apart * (metric.spatial_weight / min(height, width)), d.dtype)
+        rows, columns = (ops.convert_to_tensor(line, d.dtype) for line in (rows, columns))
+        apart = ops.sqrt(sum(ops.square(ops.expand_dims(line, 1) - line) for line in (rows, columns)))
+        shorter = (
+            min(height, width) if planes.known(height, width) else ops.cast(ops.minimum(height, width), d.dtype)
+        )
+        d = d + apart * metric.spatial_weight / shorter
     relative = d / (ops.min(d, 2, keepdims=True) + EPSILON)
     similarity = ops.softmax(-relative / metric.bandwidth, 2)
     return 0 - ops.log(ops.mean(ops.max(similarity, 1), 1))
 
 
+def _positions(metric: Contextual, height: int, width: int) -> tuple[np.ndarray, ...]:
+    """The positions that are compared, and their rows and columns."""
+    count = height * width
+    sampled = metric.sampling == "paired" and count > metric.positions
+    chosen = sample(count, metric.positions, metric.seed).numpy() if sampled else np.arange(count)
+    return chosen, *np.divmod(chosen, width)
+
+
 def _distances(x: Any, y: Any, kind: str) -> Any:
     if kind == "l1":
         return ops.sum(ops.abs(ops.expand_dims(x, 2) - ops.expand_dims(y, 1)), 3)
-    products = product_of(x, ops.transpose(y, (0, 2, 1)))
+    products = planes.product_of(x, ops.transpose(y, (0, 2, 1)))
     if kind == "cosine":
         return ops.relu(0.5 - 0.5 * products)
     squares = [ops.sum(ops.square(one), 2) for one in (x, y)]

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from lookalike.keras import batches
-from lookalike.keras.config import plain, restored
+from lookalike.keras import batches, planes
+from lookalike.keras.config import at_least_single, plain, restored
 from lookalike.keras.scores import Score
+from lookalike.keras.targets import Look
 from lookalike.losses import is_preset, parse
 from lookalike.losses.presets import preset
 from lookalike.ranges import DataRange
@@ -22,32 +23,73 @@ _register: Any = keras.saving.register_keras_serializable("lookalike")
 
 
 class _Loss(keras.losses.Loss):
-    """What Keras would lose: the dtypes and weights it is called with, checked, and the dtype when saved."""
+    """What Keras' own losses lack: integers, masks of pixels, a look at the first references, the dtype saved."""
+
+    def __init__(self, *, name: str | None, reduction: str | None, dtype: Any) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=at_least_single(dtype))
+        self._look = Look()
 
     def scores(self) -> list[Score]:
         """The scores it is made of."""
         raise NotImplementedError
 
+    def call(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
+        """The loss of each image, ``(n,)``; NaN where a mask leaves nothing of it."""
+        raise NotImplementedError
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        for score in self.scores():
-            who = score.metric.facts.name
-            batches.check_dtypes(y_true, y_pred, who=who, data_range=score.data_range)
-            batches.check_weights(sample_weight, who)
-        return super().__call__(y_true, y_pred, sample_weight)
+        """The loss of a batch, weighted and reduced by Keras.
+
+        Args:
+            y_true: references.
+            y_pred: images judged, same shape.
+            sample_weight: one weight an image, or a mask of pixels, see `batches.weights_of`. An image of which a
+                mask leaves nothing is left out of the mean.
+
+        Raises:
+            TypeError, ValueError: as `batches.pair` and `batches.weights_of` say.
+        """
+        first, masks = self.scores()[0], all(score.masks for score in self.scores())
+        references = y_true
+        y_true, y_pred = (batches.as_tensor(batch, self.dtype) for batch in (y_true, y_pred))
+        weights, mask = batches.weights_of(
+            sample_weight, y_true, first.who, data_format=first.data_format, masks=masks
+        )
+        who = first.who if len(self.scores()) == 1 else "loss"
+        self._look.at(references, mask, {score.ends for score in self.scores()}, who)
+        with keras.name_scope(self.name):
+            values = self.call(y_true, y_pred, mask)
+        if mask is not None:
+            counts = planes.counts(keras.ops.cast(mask, "float32"))
+            values = keras.ops.where(counts, values, 0.0)
+            weights = keras.ops.cast(counts, values.dtype)
+            if self.reduction in ("sum_over_batch_size", "mean"):  # which divide by the number of all images
+                weights = keras.ops.divide_no_nan(weights, keras.ops.mean(weights))
+        return _Reduction(self.name, self.reduction, self.dtype)(values, values, weights)
 
     def get_config(self) -> dict[str, Any]:
         """What Keras keeps, and the dtype."""
         return super().get_config() | {"dtype": self.dtype}
 
 
+class _Reduction(keras.losses.Loss):
+    """Keras' way to weigh and reduce values that are there already."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred
+
+
 class ImageLoss(_Loss):
     """A metric of lookalike as a loss of Keras: ``loss(y_true, y_pred, sample_weight=None)``.
 
     Args:
-        data_range: of the values, a width from 0 or ``(low, high)``; it holds for every dtype.
+        data_range: of the values, a width from 0 or ``(low, high)``. None: floats are in [0, 1], uint8 in 0-255,
+            uint16 in 0-65535. Values of integers and floats together, such as 8-bit images beside a model's output,
+            need one for both. The first references are looked at: where they do not fit, a warning says what to
+            pass, see `targets`.
         data_format: ``"channels_last"``, ``"channels_first"``, or None for that of ``keras.config``.
-        reduction, name, dtype: as in `keras.losses.Loss`; the formula runs in float32 whatever the policy (float64
-            stays float64).
+        reduction, name, dtype: as in `keras.losses.Loss`; formula and value are in float32 whatever the policy
+            ("float64" is kept).
         options: those of the metric in `lookalike.metrics`.
 
     Raises:
@@ -59,7 +101,7 @@ class ImageLoss(_Loss):
     def __init__(
         self,
         *,
-        data_range: DataRange = 1.0,
+        data_range: DataRange | None = None,
         data_format: str | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
@@ -74,9 +116,13 @@ class ImageLoss(_Loss):
         """The one score."""
         return [self.score]
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each image, ``(n,)``."""
-        return self.score.loss(y_true, y_pred)
+    def call(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
+        """The loss of each image, ``(n,)``; NaN where a mask leaves nothing of it."""
+        return self.score.loss(y_true, y_pred, mask)
+
+    def map(self, y_true: Any, y_pred: Any) -> Any:
+        """Where the images differ, as `Score.map` has it."""
+        return self.score.map(y_true, y_pred)
 
     def signature(self) -> str:
         """How the metric's number is made: the signature of lookalike."""
@@ -285,7 +331,7 @@ class ExpressionLoss(_Loss):
         self,
         expression: str,
         *,
-        data_range: DataRange = 1.0,
+        data_range: DataRange | None = None,
         convention: str | None = None,
         data_format: str | None = None,
         reduction: str | None = "sum_over_batch_size",
@@ -307,9 +353,9 @@ class ExpressionLoss(_Loss):
         """Those of the terms."""
         return [score for _, score in self.terms]
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each image, ``(n,)``."""
-        return sum(weight * score.loss(y_true, y_pred) for weight, score in self.terms)
+    def call(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
+        """The loss of each image, ``(n,)``; NaN where a mask leaves nothing of it."""
+        return sum(weight * score.loss(y_true, y_pred, mask) for weight, score in self.terms)
 
     def signature(self) -> str:
         """The formula with each term's signature."""

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from lookalike.keras import batches
-from lookalike.keras.config import plain, restored
+from lookalike.keras import batches, planes
+from lookalike.keras.config import at_least_single, plain, restored
 from lookalike.keras.scores import Score
+from lookalike.keras.targets import Look
 from lookalike.ranges import DataRange
 
 _register: Any = keras.saving.register_keras_serializable("lookalike")
@@ -21,10 +22,10 @@ class ImageMetric(keras.metrics.Mean):
     """A metric of lookalike as a metric of Keras: ``update_state(y_true, y_pred, sample_weight=None)``.
 
     Args:
-        data_range: of the values, a width from 0 or ``(low, high)``; it holds for every dtype.
+        data_range: of the values, as in `losses.ImageLoss`.
         data_format: ``"channels_last"``, ``"channels_first"``, or None for that of ``keras.config``.
         name: None for that of lookalike's catalogue.
-        dtype: of the mean; scores are computed in float32 (float64 stays float64).
+        dtype: of the mean, at least float32; scores are computed in float32 (float64 stays float64).
         options: those of the metric in `lookalike.metrics`.
 
     Raises:
@@ -36,23 +37,47 @@ class ImageMetric(keras.metrics.Mean):
     def __init__(
         self,
         *,
-        data_range: DataRange = 1.0,
+        data_range: DataRange | None = None,
         data_format: str | None = None,
         name: str | None = None,
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        super().__init__(name=name or self.metric, dtype=dtype)
+        super().__init__(name=name or self.metric, dtype=at_least_single(dtype))
         self.options = options
         self.score = Score(self.metric, options, data_range=data_range, data_format=data_format)
+        self._look = Look()
         # Which way callbacks such as EarlyStopping(mode="auto") should wish it to go.
         self._direction = "up" if self.score.metric.facts.better == "higher" else "down"
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Count the scores of a batch, each with its weight."""
-        batches.check_weights(sample_weight, self.metric)
-        y_true, y_pred = (keras.ops.convert_to_tensor(batch) for batch in (y_true, y_pred))
-        return super().update_state(self.score(y_true, y_pred), sample_weight)
+        """Count the scores of a batch, each with its weight.
+
+        Args:
+            y_true: references.
+            y_pred: images judged, same shape.
+            sample_weight: one weight an image, or a mask of pixels, see `batches.weights_of`. An image of which a
+                mask leaves nothing has no score and is left out. Keras gives it to ``weighted_metrics`` alone.
+
+        Raises:
+            TypeError, ValueError: as `batches.pair` and `batches.weights_of` say.
+        """
+        references = y_true
+        y_true, y_pred = (batches.as_tensor(batch) for batch in (y_true, y_pred))
+        score = self.score
+        weights, mask = batches.weights_of(
+            sample_weight, y_true, self.metric, data_format=score.data_format, masks=score.masks
+        )
+        self._look.at(references, mask, {score.ends}, self.metric)
+        values = score(y_true, y_pred, mask)
+        if mask is not None:
+            counts = planes.counts(keras.ops.cast(mask, "float32"))
+            values, weights = keras.ops.where(counts, values, 0.0), keras.ops.cast(counts, values.dtype)
+        return super().update_state(values, weights)
+
+    def map(self, y_true: Any, y_pred: Any) -> Any:
+        """Where the images differ, as `Score.map` has it; nothing is counted."""
+        return self.score.map(y_true, y_pred)
 
     def signature(self) -> str:
         """How the number is made: the signature of lookalike."""

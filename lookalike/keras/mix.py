@@ -26,21 +26,21 @@ def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
     local: Any = None
     for sigma in metric.sigmas:
         trim = widest - _radius(sigma) if metric.border == "valid" else 0
-        inner = [slice(trim, side - trim) for side in x.shape[2:]]
-        local = ssim.moments(x[:, :, *inner], y[:, :, *inner], _taps(sigma), metric.border)
+        inner = slice(trim, -trim or None)
+        local = ssim.moments(x[:, :, inner, inner], y[:, :, inner, inner], _taps(sigma), metric.border)
         similarity = similarity * ssim.contrast_structure_of(local, _WANG.c2)
     # The luminance is of the coarsest scale, the last one.
     similarity = similarity * ssim.luminance_of(local, _WANG.c1)
     error = planes.blur(ops.abs(x - y), _taps(metric.sigmas[-1]), metric.border)
-    error = ops.mean(error, (1, 2, 3)) * (x.shape[1] if isinstance(metric, zhao.ZhaoMixCode) else 1)
-    return metric.alpha * (1 - ops.mean(similarity, (1, 2, 3))) + (1 - metric.alpha) * error
+    error = planes.mean(error) * (x.shape[1] if isinstance(metric, zhao.ZhaoMixCode) else 1)
+    return metric.alpha * (1 - planes.mean(similarity)) + (1 - metric.alpha) * error
 
 
 def ms_ssim_l1(metric: zhao.MSSSIML1, x: Any, y: Any) -> Any:
     """α·(1 − MS-SSIM) + (1 − α)·L1 with the dyadic MS-SSIM, ``(n,)``."""
     means = ssim.means_by_scale(x, y, windows.gaussian(11, 1.5), levels=len(MS_WEIGHTS))
     similarity = ops.mean(ssim.product(means, MS_WEIGHTS), 1)
-    return metric.alpha * (1 - similarity) + (1 - metric.alpha) * ops.mean(ops.abs(x - y), (1, 2, 3))
+    return metric.alpha * (1 - similarity) + (1 - metric.alpha) * planes.mean(ops.abs(x - y))
 
 
 def _radius(sigma: float) -> int:

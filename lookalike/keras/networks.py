@@ -84,25 +84,25 @@ class _Expansion:
 
 class _Pooling:
     def __init__(self, module: _Pool) -> None:
-        self.kind, self.kernel, self.side, self.ceil = module.kind, module.kernel, module.side, module.ceil
+        self.kind, self.kernel, self.ceil = module.kind, module.kernel, module.ceil
 
     def __call__(self, x: Any) -> Any:
         if self.kind == "l2":
             return self._root_of_squares(x)
-        sides = x.shape[1:3]
-        # What is missing to a last whole window; zeros are never the greatest after a ReLU, or change nothing.
-        short = [(self.side(side) - 1) * 2 + self.kernel - side for side in sides] if self.ceil else [0, 0]
-        if max(short) > 0:
-            x = ops.pad(x, ((0, 0), *((0, max(0, more)) for more in short), (0, 0)))
-        if self.kind == "max":
-            return ops.max_pool(x, self.kernel, 2, data_format="channels_last")
-        x = ops.average_pool(x, self.kernel, 2, data_format="channels_last")
+        if self.kind == "max":  # zeros are never the greatest after a ReLU, or change nothing
+            return ops.max_pool(self._whole(x), self.kernel, 2, data_format="channels_last")
+        mean = ops.average_pool(self._whole(x), self.kernel, 2, data_format="channels_last")
+        if not self.ceil:
+            return mean
         # A mean is of the pixels that its window has; the zeros beyond the edge are none.
-        down, across = (
-            self.kernel / np.minimum(self.kernel, side - 2 * np.arange(count))
-            for side, count in zip(sides, x.shape[1:3], strict=True)
+        share = ops.average_pool(
+            self._whole(ops.ones_like(x[:1, :, :, :1])), self.kernel, 2, data_format="channels_last"
         )
-        return x * ops.convert_to_tensor((down[:, None] * across)[..., None], x.dtype) if max(short) > 0 else x
+        return mean / share
+
+    def _whole(self, x: Any) -> Any:
+        """With the pixel that the last window may lack: one more makes no other window, as the stride is 2."""
+        return ops.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0))) if self.ceil else x
 
     @staticmethod
     def _root_of_squares(x: Any) -> Any:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
 from typing import Any, cast
 
 import keras
 
 from lookalike import ranges, registry
-from lookalike.keras import batches, colour, cw_ssim, deep, mix, networks, pixel, ssim
+from lookalike.keras import batches, colour, cw_ssim, deep, mix, networks, pixel, planes, ssim
 from lookalike.ops.features import Features
 from lookalike.ranges import DataRange
 
-Formula = Callable[[Any, Any, Any], Any]
+Formula = Callable[..., Any]  # (definition, x, y), and a mask where the definition takes one
 
 FORMULAS: Mapping[str, Formula] = {
     "l1": pixel.l1,
@@ -49,6 +51,25 @@ FORMULAS: Mapping[str, Formula] = {
 NETWORKS: Mapping[str, str] = {
     "lpips_alex": "", "lpips_vgg": "", "lpips_squeeze": "", "perceptual": "network", "contextual": "features",
 }  # fmt: skip
+# Those whose formula takes a mask after the pair.
+MASKED = frozenset({"l1", "l2", "rmse", "psnr", "charbonnier", "gaussian_l1", "gaussian_l2"})
+# Where two images differ, (n, c, h', w'); of networks the maps of each layer.
+MAPS: Mapping[str, Formula] = {
+    "l1": pixel.l1_map,
+    "l2": pixel.l2_map,
+    "charbonnier": pixel.charbonnier_map,
+    "gaussian_l1": pixel.gaussian_map,
+    "gaussian_l2": pixel.gaussian_map,
+    "ssim": ssim.ssim_map,
+    "ssim_luminance": ssim.ssim_map,
+    "ssim_contrast": ssim.ssim_map,
+    "ssim_structure": ssim.ssim_map,
+    "ciede2000": colour.ciede2000_map,
+    "lpips_alex": deep.lpips_maps,
+    "lpips_vgg": deep.lpips_maps,
+    "lpips_squeeze": deep.lpips_maps,
+    "perceptual": deep.perceptual_maps,
+}
 
 
 class Score:
@@ -58,7 +79,7 @@ class Score:
         name: in the catalogue of lookalike, one of `FORMULAS`, or an alias.
         options: the metric's own. A network may be a Keras model; then ``preprocess`` says what it was trained on,
             see `networks.Cut`.
-        data_range: of the values, whatever their dtype.
+        data_range: of the values, None for what their dtypes say, see `batches.range_of`.
         data_format: ``"channels_last"``, ``"channels_first"``, or None for that of ``keras.config``.
 
     Attributes:
@@ -76,11 +97,12 @@ class Score:
     """
 
     def __init__(
-        self, name: str, options: Mapping[str, Any], *, data_range: DataRange, data_format: str | None
+        self, name: str, options: Mapping[str, Any], *, data_range: DataRange | None, data_format: str | None
     ) -> None:
         self.data_format: batches.DataFormat = batches.data_format(data_format, name)
         self.data_range = data_range
-        ranges.bounds(data_range, name)
+        if data_range is not None:
+            ranges.bounds(data_range, name)
         known = registry.metric_class(name).facts.name
         if known not in FORMULAS:
             raise ValueError(f"{name}: not to be had under Keras; there are {', '.join(sorted(FORMULAS))}")
@@ -89,7 +111,7 @@ class Score:
         for taken in ("check", "reduction", "data_range"):
             if taken in options:
                 raise TypeError(
-                    f"{name}: a metric under Keras has no option {taken!r}: shapes are checked, values are not; "
+                    f"{name}: a metric under Keras has no option {taken!r}: its checks are those of shapes; "
                     "data_range= and reduction= belong to the loss"
                 )
         option = NETWORKS.get(known, "")
@@ -110,33 +132,96 @@ class Score:
             found = [part for part in self.metric.children() if isinstance(part, Features)]
             self.maps = networks.Walk(found[0]) if found else None
 
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+    @property
+    def who(self) -> str:
+        """The metric's name."""
+        return self.metric.facts.name
+
+    @property
+    def masks(self) -> bool:
+        """Whether it takes a mask on this backend."""
+        return self.metric.facts.masks and (keras.backend.backend() == "torch" or self.who in MASKED)
+
+    @property
+    def ends(self) -> DataRange:
+        """The range in which floats are."""
+        return 1.0 if self.data_range is None else self.data_range
+
+    def __call__(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
         """Scores ``(n,)`` of a batch.
 
+        Args:
+            y_true: references, in the data format.
+            y_pred: images judged, same shape.
+            mask: what counts, as `batches.weights_of` finds it in ``sample_weight``. An image without a pixel that
+                counts scores NaN.
+
         Raises:
-            ValueError: as `batches.pair` says.
+            TypeError, ValueError: as `batches.pair` says; for a mask that the metric does not take.
         """
-        x, y = batches.pair(
-            y_true, y_pred, who=self.metric.facts.name, data_range=self.data_range, data_format=self.data_format,
-            channels=self.metric.channels, min_side=self.metric.min_side,
-        )  # fmt: skip
+        if mask is not None and not self.masks:
+            raise TypeError(f"{self.who}: takes no mask under Keras on {keras.backend.backend()}")
+        x, y, weights = self._enter(y_true, y_pred, mask)
+        if weights is None:
+            return self._of(x, y)
+        scores = self._of(x, y, weights)
+        return keras.ops.where(planes.counts(weights), scores, math.nan)
+
+    def _of(self, x: Any, y: Any, *mask: Any) -> Any:
         if self.maps is not None:
-            return self.formula(self.metric, self.maps(x), self.maps(y))
+            return self.formula(self.metric, self.maps(x), self.maps(y), *mask)
         if keras.backend.backend() == "torch":
             if x.device.type == "meta":  # Keras asks for the shape alone
-                return x.mean((1, 2, 3))
-            return self.metric.to(x.device)(x, y)
-        return self.formula(self.metric, x, y)
+                return x.flatten(1).mean(1)
+            return self.metric.to(x.device)(x, y, *mask)
+        return self.formula(self.metric, x, y, *mask)
 
-    def loss(self, y_true: Any, y_pred: Any) -> Any:
+    def map(self, y_true: Any, y_pred: Any) -> Any:
+        """Where the images differ, in the direction of the score, as the metric's ``map`` in lookalike has it.
+
+        Returns:
+            ``(n, h', w', c)``, or ``(n, c, h', w')`` where the channels are first.
+
+        Raises:
+            TypeError: for a metric without a map.
+            TypeError, ValueError: as `batches.pair` says.
+
+        Example:
+            >>> import numpy as np
+            >>> score = Score("l1", {}, data_range=255, data_format="channels_last")
+            >>> y_true = np.zeros((1, 1, 2, 1), "uint8")
+            >>> [round(float(value), 3) for value in score.map(y_true, y_true + np.uint8(51))[0, 0, :, 0]]
+            [0.2, 0.2]
+        """
+        if self.who not in MAPS:
+            raise TypeError(f"{self.who}: has no map; {', '.join(MAPS)} have one")
+        x, y, _ = self._enter(y_true, y_pred, None)
+        if self.maps is not None:
+            layers = MAPS[self.who](self.metric, self.maps(x), self.maps(y))
+            found = reduce(add, (planes.enlarge(layer, *planes.sides(x)) for layer in layers))
+        elif keras.backend.backend() == "torch":
+            found = self.metric.to(x.device).map(x, y)
+        else:
+            found = MAPS[self.who](self.metric, x, y)
+        if self.data_format == "channels_first":
+            return found
+        return keras.ops.transpose(found, (0, *range(2, len(found.shape)), 1))
+
+    def loss(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
         """The scores turned so that lower is better and identical images are best, as `algebra.as_loss` does."""
         facts = self.metric.facts
-        scores = self(y_true, y_pred)
+        scores = self(y_true, y_pred, mask)
         if facts.better == "lower":
             return scores
         return -scores if facts.unit == "dB" or math.isinf(facts.identical) else facts.identical - scores
 
+    def _enter(self, y_true: Any, y_pred: Any, mask: Any) -> tuple[Any, Any, Any]:
+        return batches.pair(
+            y_true, y_pred, who=self.who, mask=mask, data_range=self.data_range, data_format=self.data_format,
+            channels=self.metric.channels, min_side=self.metric.min_side, volumes=self.metric.facts.volumes,
+        )  # fmt: skip
+
     @property
     def signature(self) -> str:
         """How a number of this score was made."""
-        return self.metric.signature(self.data_range)
+        return self.metric.signature(self.ends)

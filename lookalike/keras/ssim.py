@@ -8,12 +8,13 @@ identical ones give exactly 1.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from keras import ops
 
-from lookalike.conventions import Border, Convention, Negative, Window
+from lookalike.conventions import Border, Convention, Downsample, Negative, Window
 from lookalike.keras import colour, planes
 from lookalike.metrics.ssim import MSSSIM, SSIM, SSIMContrast, SSIMLuminance, SSIMStructure
 from lookalike.ops import window as windows
@@ -34,43 +35,56 @@ class Moments(NamedTuple):
 
 
 def ssim(metric: SSIM, x: Any, y: Any) -> Any:
-    """The scores ``(n,)`` of a metric of `metrics.ssim`, for a pair ``(n, c, h, w)`` in the unit range."""
+    """The scores ``(n,)`` of a metric of `metrics.ssim`, for a pair ``(n, c, *spatial)`` in the unit range."""
+    return _across_channels(planes.spatial_mean(ssim_map(metric, x, y)), metric.channel_weights)
+
+
+def ssim_map(metric: SSIM, x: Any, y: Any) -> Any:
+    """The score of every window, ``(n, c, *spatial')``."""
     c = metric.convention
     x, y = _shrunk(*prepared(c, x, y), c)
-    taps = taps_of(c, c.window)
     c1, c2 = (k * k for k in c.K)
     apart = isinstance(metric, SSIMLuminance) or metric.exponents != (1.0, 1.0, 1.0)
-    local = moments(x, y, taps, c.border, unbias(c), covariance=apart)
+    local = moments(x, y, taps_of(c, c.window), c.border, unbias(c, x), covariance=apart)
     luminance = luminance_of(local, c1)
     if c.epsilon:
         means, variances = ops.square(local.mean_p) + ops.square(local.mean_m), local.var_p + local.var_m
         denominator = (means / 2 + c1) * (variances / 2 + c2)
         luminance = luminance * denominator / (denominator + c.epsilon)
-    if apart:
-        contrast, structure = contrast_and_structure_of(local, c2)
-        parts = {SSIMLuminance: luminance, SSIMContrast: contrast, SSIMStructure: structure}
-        if type(metric) in parts:
-            found = parts[cast(Any, type(metric))]
-        else:
-            alpha, beta, gamma = metric.exponents
-            found = (
-                _signed_power(luminance, alpha) * _signed_power(contrast, beta) * _signed_power(structure, gamma)
-            )
-    else:
+    if not apart:
         both = contrast_structure_of(local, c2)
-        found = luminance * (ops.relu(both) if c.clip_structure else both)
-    return _across_channels(ops.mean(found, (2, 3)), metric.channel_weights)
+        return luminance * (ops.relu(both) if c.clip_structure else both)
+    contrast, structure = contrast_and_structure_of(local, c2)
+    parts = {SSIMLuminance: luminance, SSIMContrast: contrast, SSIMStructure: structure}
+    if type(metric) in parts:
+        return parts[cast(Any, type(metric))]
+    alpha, beta, gamma = metric.exponents
+    return _signed_power(luminance, alpha) * _signed_power(contrast, beta) * _signed_power(structure, gamma)
 
 
 def ms_ssim(metric: MSSSIM, x: Any, y: Any) -> Any:
     """The scores ``(n,)`` of an MS-SSIM that `metrics.ssim` defines, for a pair in the unit range."""
+    x, y = prepared(metric.convention, x, y)
+    shortest, *others = planes.sides(x)
+    for side in others:
+        shortest = min(shortest, side) if planes.known(shortest, side) else ops.minimum(shortest, side)
+    if metric.small == "raise":
+        return _of_scales(metric, x, y, metric.weights)
+    fitting = _fitting(metric, shortest)
+    if planes.known(fitting):
+        return _of_scales(metric, x, y, _renormalised(metric.weights, fitting))
+    each = [
+        partial(_of_scales, metric, x, y, _renormalised(metric.weights, count + 1))
+        for count in range(len(metric.weights))
+    ]
+    return ops.switch(fitting - 1, each)
+
+
+def _of_scales(metric: MSSSIM, x: Any, y: Any, weights: tuple[float, ...]) -> Any:
     c = metric.convention
-    x, y = prepared(c, x, y)
-    weights = _weights_for(metric, min(x.shape[2:]))
-    taps = taps_of(c, c.ms_window or c.window)
     means = means_by_scale(
-        x, y, taps, levels=len(weights), border=c.ms_border or c.border, last_border=c.ms_last_border,
-        halving=metric.halving, K=c.K, unbias=unbias(c), clip=c.clip_structure,
+        x, y, taps_of(c, c.ms_window or c.window), levels=len(weights), border=c.ms_border or c.border,
+        last_border=c.ms_last_border, halving=metric.halving, K=c.K, unbias=unbias(c, x), clip=c.clip_structure,
     )  # fmt: skip
     if c.joint:
         means = ops.mean(means, 1, keepdims=True)
@@ -99,23 +113,23 @@ def means_by_scale(
     for level in range(levels):
         last = level == levels - 1
         if level:
-            x, y = planes.halve(x, halving), planes.halve(y, halving)
+            x, y = planes.halve(halving, x, y)
         # Where negatives are clipped at every position, the coarsest scale has the border of the others.
         local = moments(x, y, taps, (last_border or border) if last and not clip else border, unbias)
         part = contrast_structure_of(local, K[1] ** 2)
         part = ops.relu(part) if clip else part
         part = luminance_of(local, K[0] ** 2) * part if last else part
-        columns.append(ops.mean(part, (2, 3)))
+        columns.append(planes.spatial_mean(part))
     return ops.stack(columns, -1)
 
 
 def moments(
     x: Any, y: Any, taps: tuple[float, ...], border: Border = "valid", unbias: float = 1.0, covariance: bool = False
 ) -> Moments:
-    """Local means and variances of the sum and the difference of two batches ``(n, c, h, w)``."""
+    """Local means and variances of the sum and the difference of two batches ``(n, c, *spatial)``."""
     if border == "zero":  # the zeros are pixels like others: they are there before the mean is taken off
-        edge = len(taps) // 2
-        x, y = (ops.pad(image, ((0, 0), (0, 0), (edge, edge), (edge, edge))) for image in (x, y))
+        edge = (len(taps) // 2,) * 2
+        x, y = (ops.pad(image, ((0, 0), (0, 0), *[edge] * (len(image.shape) - 2))) for image in (x, y))
         border = "valid"
     (p, shift_p), (m, shift_m) = _centred(x + y), _centred(x - y)
     signals = [p, m, p * p, m * m, p * m] if covariance else [p, m, p * p, m * m]
@@ -129,7 +143,7 @@ def moments(
 
 def _centred(image: Any) -> tuple[Any, Any]:
     """Subtract each plane's mean; the shift is a constant to the gradient, for no moment depends on it."""
-    shift = ops.stop_gradient(ops.mean(image, (2, 3), keepdims=True))
+    shift = ops.stop_gradient(planes.spatial_mean(image, keepdims=True))
     return image - shift, shift
 
 
@@ -207,31 +221,47 @@ def taps_of(c: Convention, kind: Window) -> tuple[float, ...]:
     return windows.gaussian(c.win_size, c.sigma) if kind == "gaussian" else windows.uniform(c.win_size)
 
 
-def unbias(c: Convention) -> float:
-    """The factor of variances that the convention's covariance asks for."""
-    pixels = c.win_size**2
+def unbias(c: Convention, x: Any) -> float:
+    """The factor of variances that the convention's covariance asks for, on images of these dimensions."""
+    pixels = c.win_size ** (len(x.shape) - 2)
     return pixels / (pixels - 1) if c.covariance == "n-1" else 1.0
 
 
 def _shrunk(x: Any, y: Any, c: Convention) -> tuple[Any, Any]:
-    rule, ratio = c.downsample, min(x.shape[2:]) / 256
-    factor = round(ratio) if rule == "piq" else math.floor(ratio + 0.5)
-    if rule == "no" or factor <= 1:
+    if c.downsample == "no":
         return x, y
-    border = _SHRINK_BORDER[rule]
-    return planes.shrink(x, factor, border), planes.shrink(y, factor, border)
+    factor, border = _factor(planes.sides(x), c.downsample), _SHRINK_BORDER[c.downsample]
+    if planes.known(factor) and factor <= 1:
+        return x, y
+    x, y = planes.shrink(factor, border, x, y)
+    return x, y
 
 
-def _weights_for(metric: MSSSIM, side: int) -> tuple[float, ...]:
-    """The weights of the scales that fit, renormalised to the sum of all when some do not."""
-    fitting = 0
-    while fitting < len(metric.weights) and side >= metric.convention.win_size:
-        fitting += 1
+def _factor(sides: tuple[planes.Side, ...], rule: Downsample) -> planes.Side:
+    """How often images of these sides are down-sampled to about 256 px, at least 1."""
+    if planes.known(*sides):
+        ratio = min(sides) / 256
+        return max(1, round(ratio) if rule == "piq" else math.floor(ratio + 0.5))
+    ratio = ops.cast(ops.min(ops.stack([ops.convert_to_tensor(side) for side in sides])), "float32") / 256
+    return ops.maximum(1, ops.cast(ops.round(ratio) if rule == "piq" else ops.floor(ratio + 0.5), "int32"))
+
+
+def _fitting(metric: MSSSIM, side: planes.Side) -> planes.Side:
+    """How many scales the window fits in, at most all."""
+    fitting: planes.Side = 0
+    for _ in metric.weights:
+        fits = side >= metric.convention.win_size
+        fitting = fitting + (int(fits) if planes.known(side) else ops.cast(fits, "int32"))
         side = side // 2 if metric.halving in _DROPS_ODD else (side + 1) // 2
-    kept = metric.weights[:fitting]
-    if fitting == len(metric.weights) or not sum(kept):
+    return fitting
+
+
+def _renormalised(weights: tuple[float, ...], fitting: int) -> tuple[float, ...]:
+    """The weights of the first scales, with the sum of all."""
+    kept = weights[:fitting]
+    if fitting == len(weights) or not sum(kept):
         return kept
-    return tuple(weight * sum(metric.weights) / sum(kept) for weight in kept)
+    return tuple(weight * sum(weights) / sum(kept) for weight in kept)
 
 
 def _across_channels(scores: Any, weights: tuple[float, ...] | None) -> Any:

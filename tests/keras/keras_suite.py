@@ -1,6 +1,9 @@
 """What `lookalike.keras` promises, on the backend that KERAS_BACKEND names; `test_keras.py` starts it for each."""
 
+import copy
 import dataclasses
+import pickle
+import warnings
 
 import learned
 import numpy as np
@@ -14,11 +17,15 @@ import lookalike.keras as lk  # noqa: E402
 from lookalike import registry, use_kernels  # noqa: E402
 from lookalike.audit import degenerate, subject_of, texture  # noqa: E402
 from lookalike.conventions import CONVENTIONS  # noqa: E402
-from lookalike.keras.scores import FORMULAS, Score  # noqa: E402
+from lookalike.keras.scores import FORMULAS, MAPS, Score  # noqa: E402
 from lookalike.ops.features import random_state  # noqa: E402
 
 BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    import jax
 VALUE, GRADIENT = 1e-5, 1e-4
+# JAX compiles every operation by itself where the whole is not: many times slower.
+COMPILED_ON_JAX = "compiled" if BACKEND == "jax" else "eager"
 
 CASES = [
     ("l1", {}, 3, 32),
@@ -35,7 +42,7 @@ CASES = [
     ("ssim_contrast", {}, 3, 40),
     ("ssim_structure", {}, 3, 40),
     ("ms_ssim", {}, 3, 181),
-    ("ms_ssim", {"small": "reduce", "scales": "sum"}, 3, 64),
+    ("ms_ssim", {"small": "reduce", "scales": "sum", "weights": (0.3, 0.3, 0.4)}, 3, 40),
     ("zhao_mix", {}, 3, 64),
     ("zhao_mix", {"border": "valid", "sigmas": (0.5, 1.0, 2.0)}, 1, 40),
     ("zhao_mix_code", {}, 3, 48),
@@ -57,11 +64,14 @@ def images(channels, side, seed=0):
 
 
 def last(image):
-    return image.numpy().transpose(0, 2, 3, 1).copy()
+    return np.moveaxis(image.numpy(), 1, -1).copy()
 
 
-def value_and_gradient(score, y_true, y_pred, compiled):
-    """Scores ``(n,)`` and the gradient of their sum to ``y_pred``, as NumPy arrays."""
+def value_and_gradient(score, y_true, y_pred, mode):
+    """Scores ``(n,)`` and the gradient of their sum to ``y_pred``, as NumPy arrays.
+
+    The mode is "eager", "compiled", or on TensorFlow "open": compiled before the sides of images are known.
+    """
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -71,18 +81,21 @@ def value_and_gradient(score, y_true, y_pred, compiled):
                 value = score(true, pred)
             return value, tape.gradient(value, pred)
 
-        run = tf.function(step) if compiled else step
+        axes = y_true.ndim - 2
+        open_ = [tf.TensorSpec((None, *[None] * axes, y_true.shape[-1]))] * 2
+        run = step if mode == "eager" else tf.function(step, input_signature=open_ if mode == "open" else None)
         value, gradient = run(tf.constant(y_true), tf.constant(y_pred))
         return value.numpy(), gradient.numpy()
     if BACKEND == "jax":
-        import jax
 
         def total(pred, true):
             value = score(true, pred)
             return value.sum(), value
 
         run = jax.value_and_grad(total, has_aux=True)
-        (_, value), gradient = (jax.jit(run) if compiled else run)(jax.numpy.array(y_pred), jax.numpy.array(y_true))
+        (_, value), gradient = (jax.jit(run) if mode == "compiled" else run)(
+            jax.numpy.array(y_pred), jax.numpy.array(y_true)
+        )
         return np.asarray(value), np.asarray(gradient)
     pred = torch.tensor(y_pred, requires_grad=True)
     value = score(torch.tensor(y_true), pred)
@@ -107,20 +120,23 @@ def assert_same(found, wanted, name, gradient=GRADIENT):
     assert difference <= gradient, f"{name}: gradients differ by {difference:.2e} of their norm"
 
 
-def compiles(test):
-    modes = [False] if BACKEND == "torch" else [False, True]
-    return pytest.mark.parametrize("compiled", modes, ids=["eager", "compiled"][: len(modes)])(test)
+MODES = {"torch": ["eager"], "tensorflow": ["eager", "compiled", "open"], "jax": ["eager", "compiled"]}[BACKEND]
+
+
+compiles = pytest.mark.parametrize("mode", MODES)
 
 
 @compiles
 @pytest.mark.parametrize(("name", "options", "channels", "side"), CASES, ids=lambda value: str(value)[:24])
-def test_the_numbers_are_those_of_pytorch(name, options, channels, side, compiled):
-    if options and BACKEND == "jax" and not compiled:
-        pytest.skip("JAX compiles every operation by itself here, which the default options do already")
+def test_the_numbers_are_those_of_pytorch(name, options, channels, side, mode):
+    if options and mode == "compiled" and BACKEND == "tensorflow":
+        pytest.skip("the default options go this way, and these another")
+    if mode == "eager" and BACKEND == "jax" and name not in ("l1", "ssim"):
+        pytest.skip("JAX compiles every operation by itself here: two show that it does")
     x, y = images(channels, side)
     metric = registry.get(name, check="shapes", **options)
     score = Score(name, options, data_range=1.0, data_format="channels_last")
-    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), name)
+    assert_same(value_and_gradient(score, last(y), last(x), mode), reference(metric, x, y), name)
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
@@ -172,6 +188,59 @@ def test_the_torch_backend_uses_the_kernels(monkeypatch):
     assert len(runs) == 1
 
 
+VOLUMES = [
+    ("l1", {}, 8),
+    ("psnr", {}, 8),
+    ("gaussian_l2", {}, 8),
+    ("ssim", {"win_size": 5}, 9),
+    ("ssim_structure", {"win_size": 3, "border": "reflect"}, 8),
+    ("ssim", {"convention": "torchmetrics", "win_size": 5, "border": "zero"}, 9),
+    ("ms_ssim", {"win_size": 3, "weights": (0.5, 0.5), "halving": "replicate"}, 9),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "side"), VOLUMES, ids=lambda value: str(value)[:24])
+def test_volumes_are_those_of_pytorch(name, options, side):
+    y = torch.stack([texture(side, 2, seed)[0] for seed in range(2 * (side + 2))], 1).unflatten(1, (2, -1))
+    y = y.transpose(0, 1).contiguous()
+    x = (0.85 * y + 0.03 + 0.05 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    metric = registry.get(name, check="shapes", **options)
+    for data_format in ("channels_last", "channels_first"):
+        score = Score(name, options, data_range=1.0, data_format=data_format)
+        if data_format == "channels_first":
+            found = ops.convert_to_numpy(score(y.numpy(), x.numpy()))
+            np.testing.assert_allclose(found, reference(metric, x, y)[0], rtol=VALUE, atol=VALUE)
+        elif BACKEND != "torch":
+            mode = "open" if BACKEND == "tensorflow" else "compiled"
+            assert_same(value_and_gradient(score, last(y), last(x), mode), reference(metric, x, y), name)
+
+
+def test_volumes_are_refused_where_the_definition_has_none():
+    with pytest.raises(ValueError, match=r"cw_ssim: y_true must be \(batch, height, width, channels\), got shape"):
+        lk.CWSSIMLoss()(tensor(1, 16, 16, 16, 1), tensor(1, 16, 16, 16, 1))
+
+
+@pytest.mark.parametrize("name", [name for name in MAPS if "lpips" not in name])
+def test_maps_are_those_of_pytorch(name, tmp_path):
+    options = {"network_file": learned.untrained("vgg16", tmp_path)} if name == "perceptual" else {}
+    x, y = images(3, 24)
+    wanted = registry.get(name, check="shapes", **options).map(x, y)
+    score = Score(name, options, data_range=255, data_format="channels_last")
+    run = jax.jit(score.map) if BACKEND == "jax" else score.map
+    found = ops.convert_to_numpy(run(*(ops.convert_to_tensor(255 * last(image)) for image in (y, x))))
+    np.testing.assert_allclose(found, last(wanted), rtol=1e-4, atol=2e-5)
+
+
+def test_losses_and_metrics_have_the_map_of_their_score():
+    x, y = (last(image) for image in images(3, 16))
+    for scored in (lk.L1Loss(), lk.L1()):
+        np.testing.assert_allclose(ops.convert_to_numpy(scored.map(y, x)), np.abs(x - y), atol=1e-7)
+    first = lk.L1Loss(data_format="channels_first").map(y.transpose(0, 3, 1, 2), x.transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(ops.convert_to_numpy(first).transpose(0, 2, 3, 1), np.abs(x - y), atol=1e-7)
+    with pytest.raises(TypeError, match="psnr: has no map; l1, l2, "):
+        lk.PSNRLoss().map(y, x)
+
+
 SMALL = [case for case in CASES if case[0] not in ("ms_ssim", "ms_ssim_l1") or "small" in case[1]]
 
 
@@ -182,13 +251,18 @@ def test_values_and_gradients_are_finite_on_degenerate_images(name):
     subject = subject_of(name)
     if name == "ms_ssim":
         subject = subject_of(registry.get(name, check="shapes", **options))
+    sizes = {}
     for case, (x, y) in degenerate(subject).items():
-        # JAX compiles every operation by itself where the whole is not: many times slower here.
-        value, gradient = value_and_gradient(score, last(y), last(x), BACKEND == "jax")
-        assert np.isfinite(value).all(), case
-        assert np.isfinite(gradient).all(), case
-        if case in ("identical", "black", "white", "flat") and "contextual" not in name:
-            assert value == pytest.approx(subject.best, abs=1e-5), case
+        sizes.setdefault(x.shape, []).append((case, x, y))
+    # In one batch for each size: JAX compiles for every shape, and without it every operation by itself.
+    for cases in sizes.values():
+        names, x, y = zip(*cases, strict=True)
+        found = value_and_gradient(score, last(torch.cat(y)), last(torch.cat(x)), COMPILED_ON_JAX)
+        for case, value, gradient in zip(names, *found, strict=True):
+            assert np.isfinite(value), case
+            assert np.isfinite(gradient).all(), case
+            if case in ("identical", "black", "white", "flat") and "contextual" not in name:
+                assert value == pytest.approx(subject.best, abs=1e-5), case
 
 
 LOSSES = [
@@ -258,18 +332,41 @@ def test_formats_and_ranges_say_the_same():
     assert 1 - float(metric.result()) == pytest.approx(wanted, abs=2e-3)
 
 
-def test_half_precision_is_computed_in_single():
-    x, y = (last(image).astype("float16") for image in images(3, 32))
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        half = float(lk.SSIMLoss()(y, x))
-        metric = lk.SSIM()
+@pytest.fixture
+def restored_config():
+    before = keras.config.dtype_policy(), keras.config.floatx()
+    yield
+    keras.config.set_dtype_policy(before[0])
+    keras.config.set_floatx(before[1])
+
+
+@pytest.mark.parametrize("dtype", [None, "float16", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("everywhere", ["policy", "floatx", ""])
+def test_half_precision_is_computed_in_single(dtype, everywhere, restored_config):
+    if everywhere == "policy":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    elif everywhere == "floatx":
+        keras.config.set_floatx("float16")
+    x, y = (last(image).astype("float16") for image in images(3, 16))
+    single = 10 * np.log10(np.mean((y.astype("float64") - x) ** 2, (1, 2, 3)))
+    loss, metric = lk.PSNRLoss(dtype=dtype, reduction=None), lk.PSNR(dtype=dtype)
+    values = loss(ops.convert_to_tensor(y), ops.convert_to_tensor(x))
+    assert keras.backend.standardize_dtype(values.dtype) == loss.dtype == metric.dtype == "float32"
+    np.testing.assert_allclose(ops.convert_to_numpy(values), single, rtol=1e-5)
+    for _ in range(3):
         metric.update_state(ops.convert_to_tensor(y), ops.convert_to_tensor(x))
-    finally:
-        keras.config.set_dtype_policy("float32")
-    single = float(lk.SSIMLoss()(y.astype("float32"), x.astype("float32")))
-    assert half == pytest.approx(single, abs=1e-6)
-    assert 1 - float(metric.result()) == pytest.approx(single, abs=1e-6)
+    assert float(metric.result()) == pytest.approx(-single.mean(), rel=1e-5)
+
+
+def test_a_model_of_mixed_precision_has_scores_in_single(restored_config):
+    keras.config.set_dtype_policy("mixed_bfloat16" if BACKEND == "torch" else "mixed_float16")
+    y = last(images(3, 16)[1][..., :16])
+    model = autoencoder(16)
+    model.compile(optimizer="sgd", loss=lk.SSIMLoss(), metrics=[lk.PSNR()])
+    outputs = ops.convert_to_numpy(ops.cast(model.predict(y, verbose=0), "float32"))
+    scores = model.evaluate(y, y, verbose=0, return_dict=True)
+    assert scores["loss"] == pytest.approx(float(lk.SSIMLoss()(y, outputs)), abs=1e-5)
+    assert scores["psnr"] == pytest.approx(-float(lk.PSNRLoss()(y, outputs)), abs=1e-4)
 
 
 def test_an_expression_is_the_one_of_pytorch():
@@ -308,6 +405,53 @@ def test_a_model_learns_and_comes_back(loss, tmp_path):
     assert {"loss", "psnr", "ssim", "mae"} <= set(found)
 
 
+def test_frozen_networks_are_in_no_checkpoint(tmp_path):
+    file = learned.untrained("vgg16", tmp_path)  # 58 MB down to its last layer
+    keras_model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(64, 3, name="features")])
+    own = {"network": keras_model, "layers": "features", "preprocess": "unit"}
+    model = autoencoder(16)
+    model.compile(
+        optimizer="sgd", loss=lk.PerceptualLoss(network_file=file), metrics=[lk.Perceptual(**own, name="own")]
+    )
+    y = np.zeros((2, 16, 16, 3), "float32")
+    model.evaluate(y, y, verbose=0)
+    plain = autoencoder(16)
+    plain.compile(optimizer="sgd", loss="mae")
+    sizes = {}
+    for name, each in (("with", model), ("without", plain)):
+        each.save(tmp_path / f"{name}.keras")
+        each.save_weights(tmp_path / f"{name}.weights.h5")
+        sizes[name] = (tmp_path / f"{name}.weights.h5").stat().st_size
+    assert len(model.weights) == len(plain.weights)
+    assert (tmp_path / "with.keras").stat().st_size < 100_000
+    assert abs(sizes["with"] - sizes["without"]) < 20_000
+    plain.load_weights(tmp_path / "with.weights.h5")
+    model.load_weights(tmp_path / "without.weights.h5")
+    if BACKEND == "torch":
+        assert len(model.state_dict()) == len(plain.state_dict())
+
+
+def test_a_used_loss_is_copied_and_pickled():
+    x, y = (last(image) for image in images(3, 16))
+    model = keras.Sequential([keras.Input((16, 19, 3)), keras.layers.Conv2D(3, 1)])
+    loss = lk.loss_from("ssim + l1", data_range=1)
+    model.compile(optimizer="sgd", loss=loss, metrics=[lk.SSIM()])
+    model.fit(y, y, verbose=0)
+    wanted = float(loss(y, x))
+    for again in (
+        copy.deepcopy(loss),
+        pickle.loads(pickle.dumps(loss)),
+        lk.ExpressionLoss.from_config(loss.get_config()),
+    ):
+        assert float(again(y, x)) == wanted
+
+
+def test_numpy_options_are_saved_as_numbers():
+    loss = lk.SSIMLoss(sigma=np.float64(1.0), data_range=np.float32(255))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.signature() == loss.signature()
+
+
 def test_callbacks_know_the_direction():
     assert (lk.SSIM()._direction, lk.L1()._direction) == ("up", "down")
 
@@ -339,9 +483,123 @@ def test_small_images_are_refused_when_the_step_is_built():
         model.fit(np.zeros((2, 32, 32, 3), "float32"), np.zeros((2, 32, 32, 3), "float32"), verbose=0)
 
 
-def test_integers_need_their_range():
-    with pytest.raises(ValueError, match=r"ssim: y_true is uint8.*data_range=255"):
-        lk.SSIM().update_state(np.zeros((1, 16, 16, 1), "uint8"), np.zeros((1, 16, 16, 1), "uint8"))
+def test_integers_are_in_their_range_or_in_the_one_that_is_said():
+    x, y = (np.round(255 * last(image)) for image in images(1, 16))
+    wanted = float(lk.PSNRLoss()(y / 255, x / 255))
+
+    def scored(kind, data_range=None, factor=1):
+        loss = lk.PSNRLoss(data_range=data_range)
+        metric = lk.PSNR(data_range=data_range)
+        pair = [(factor * image).astype(kind) for image in (y, x)]
+        metric.update_state(*pair)
+        assert float(metric.result()) == pytest.approx(-float(loss(*pair)), abs=1e-4)
+        return float(loss(*pair))
+
+    assert scored("uint8") == scored("uint8", 255) == scored("uint8", (0, 255)) == pytest.approx(wanted, abs=1e-4)
+    for kind in ("int16", "int32", "int64"):
+        assert scored(kind, 255) == pytest.approx(wanted, abs=1e-4)
+        assert scored(kind, (-1000, 1550), 10) == pytest.approx(wanted, abs=1e-3)
+    if BACKEND != "torch":  # where Keras makes int32 of uint16 before anybody can look
+        assert scored("uint16", factor=257) == pytest.approx(wanted, abs=1e-3)
+    for data_range in (127, 1, (-1, 1), (0, 256)):
+        with pytest.raises(ValueError, match=r"psnr: y_true is uint8, which is always 0-255, but data_range="):
+            scored("uint8", data_range)
+    for kind in ("int16", "int32"):
+        with pytest.raises(TypeError, match=rf"psnr: y_true and y_pred are {kind}, which does not say its range"):
+            scored(kind)
+    with pytest.raises(TypeError, match="psnr: y_true is bool"):
+        scored("bool")
+
+
+def test_8_bit_images_beside_outputs_are_in_one_range():
+    x, y = (255 * last(image) for image in images(3, 16))
+    wanted = float(lk.L1Loss(data_range=255)(np.round(y), x))
+    assert float(lk.L1Loss(data_range=255)(y.round().astype("uint8"), x)) == pytest.approx(wanted, abs=1e-6)
+    for scored in (lk.L1Loss(), lk.L1()):
+        with pytest.raises(ValueError, match=r"l1: y_true is uint8, but .* two kinds .*data_range=255"):
+            scored(y.astype("uint8"), x)
+    two = lk.loss_from("l1 + l2(data_range=255)")
+    with pytest.raises(ValueError, match="l1: y_true is uint8"):
+        two(y.astype("uint8"), x)
+    assert float(two(y.astype("uint8"), y.astype("uint8"))) == 0
+
+
+WRONG = [
+    (None, 255.0, 0.0, r"outside data_range=\(0, 1\); pass data_range=255"),
+    (None, 2.0, -1.0, r"outside data_range=\(0, 1\); pass data_range=\(-1, 1\)"),
+    (255, 1.0, 0.0, r"a small part of data_range=\(0, 255\); pass data_range=1"),
+    ((-1, 1), 255.0, 0.0, r"outside data_range=\(-1, 1\); pass data_range=255"),
+]
+
+
+@pytest.mark.parametrize(("data_range", "factor", "shift", "message"), WRONG, ids=lambda value: str(value)[-20:])
+@pytest.mark.parametrize("kind", [lk.PSNRLoss, lk.PSNR])
+def test_the_first_references_tell_a_wrong_range_once(kind, data_range, factor, shift, message):
+    y = factor * last(images(3, 16)[1]) + shift
+    for batch in (y, ops.convert_to_tensor(y)):
+        scored = kind(data_range=data_range)
+        with pytest.warns(UserWarning, match="psnr: y_true, the first batch: .*" + message) as caught:
+            scored(batch, batch)
+        assert len([each for each in caught if "first batch" in str(each.message)]) == 1
+        silent(scored, batch, batch)
+
+
+def silent(scored, *batches, **options):
+    """The value of a call that has nothing to say of ranges."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*first batch.*")
+        return scored(*batches, **options)
+
+
+def test_outputs_may_overshoot_and_bad_batches_say_nothing():
+    y = last(images(3, 16)[1])
+    silent(lk.L1Loss(), y, 40 * y - 3)
+    silent(lk.L1Loss(data_range=255), np.round(255 * y).astype("uint8"), 2000 * y)
+    loss = lk.L1Loss()
+    silent(loss, np.full_like(y, np.nan), y)  # says nothing of a range: the next one is the first that can be seen
+    with pytest.warns(UserWarning, match="pass data_range=255"):
+        loss(255 * y, y)
+
+
+def test_a_sum_tells_each_range_that_does_not_fit():
+    y = last(images(3, 16)[1])
+    with pytest.warns(UserWarning, match="pass data_range=255") as caught:
+        lk.loss_from("l1 + ssim + l2(data_range=255)")(255 * y, y)
+    assert len(caught) == 1
+    again = copy.deepcopy(lk.L1Loss())
+    with pytest.warns(UserWarning, match="pass data_range=255"):
+        again(255 * y, y)
+
+
+@pytest.mark.parametrize("options", [{}, {"steps_per_execution": 2}, {"run_eagerly": True}, {"jit_compile": True}])
+def test_the_first_step_of_fit_tells_a_wrong_range(options):
+    if BACKEND == "torch" and options:
+        pytest.skip("eager anyway, and torch.compile takes long")
+    y = np.full((4, 8, 8, 3), 0.5, "float32")
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 1)])
+    model.compile(optimizer="sgd", loss=lk.L1Loss(), metrics=[lk.L2()], **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(y, 255 * y, batch_size=2, epochs=2, verbose=0)
+        model.evaluate(y, 255 * y, verbose=0)
+    said = sorted(str(each.message).split(":")[0] for each in caught if "first batch" in str(each.message))
+    # What XLA compiles runs without Python, and JAX would be slower at every step.
+    unseen = options.get("jit_compile") or (BACKEND == "jax" and "run_eagerly" not in options)
+    assert said == ([] if unseen else ["l1", "l2"])
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="it is TensorFlow that can ask Python from a graph")
+def test_a_function_of_ones_own_stays_one_that_can_be_exported(tmp_path):
+    import tensorflow as tf
+
+    loss, module = lk.SSIMLoss(), tf.Module()
+    module.score = tf.function(loss.__call__, input_signature=[tf.TensorSpec((None, None, None, 3))] * 2)
+    x, y = (last(image) for image in images(3, 16))
+    wanted = float(module.score(y, x))
+    tf.saved_model.save(module, str(tmp_path))
+    assert float(tf.saved_model.load(str(tmp_path)).score(y, x)) == wanted
+    graph = module.score.get_concrete_function().graph
+    assert not [name for name in (op.type for op in graph.get_operations()) if "PyFunc" in name]
 
 
 @pytest.mark.parametrize("loss", [lk.SSIMLoss(), lk.loss_from("l1 + ssim")], ids=["ssim", "expression"])
@@ -357,11 +615,122 @@ def test_a_loss_refuses_integers_before_keras_makes_floats_of_them(loss):
 
 def test_weights_are_of_images():
     image = np.ones((4, 16, 16, 3), "float32")
-    for scored in (lk.SSIMLoss(), lk.SSIM(), lk.loss_from("ssim")):
+    for scored in (lk.L1Loss(), lk.L1(), lk.loss_from("l1")):
         for weights in (2.0, np.ones(4, "float32"), np.ones((4, 1), "float32")):
             scored(image, image, sample_weight=weights)
-        with pytest.raises(ValueError, match="ssim: sample_weight must be one weight an image"):
-            scored(image, image, sample_weight=np.ones((4, 16, 16), "float32"))
+        with pytest.raises(ValueError, match=r"l1: sample_weight must be one weight an image.*or a mask"):
+            scored(image, image, sample_weight=np.ones((4, 16, 15), "float32"))
+    with pytest.raises(ValueError, match=r"cw_ssim: sample_weight .* this score has no pixels to weigh"):
+        lk.CWSSIMLoss()(image, image, sample_weight=np.ones((4, 16, 16), "float32"))
+
+
+MASKED_CASES = [
+    ("l1", {}), ("l2", {}), ("rmse", {}), ("psnr", {}), ("psnr", {"cap_db": None}), ("charbonnier", {}),
+    ("gaussian_l1", {}), ("gaussian_l2", {"sigma": 1.0}),
+]  # fmt: skip
+
+
+def half_masked(side, seed=0):
+    """A batch of four and its mask: some of the pixels, weights, one image of which nothing counts, all."""
+    x, y = (torch.cat([each, each]) for each in images(3, side))
+    mask = torch.rand(4, 1, side, side + 3, generator=torch.Generator().manual_seed(seed))
+    mask[0] = mask[0].round()
+    mask[:, :, :6] = 0
+    mask[2], mask[3] = 0, 1
+    return x, y, mask
+
+
+@pytest.mark.parametrize(("name", "options"), MASKED_CASES, ids=lambda value: str(value)[:24])
+def test_masks_are_those_of_pytorch(name, options):
+    x, y, mask = half_masked(24)
+    metric = registry.get(name, check="shapes", **options)
+    x.requires_grad_()
+    wanted = metric(x, y, mask)
+    [slope] = torch.autograd.grad(wanted[[0, 1, 3]].sum(), x)
+    # Whatever lies where nothing counts is not looked at: not the value, not the gradient.
+    x, y = (torch.where(mask > 0, image, torch.nan).detach() for image in (x, y))
+    score = Score(name, options, data_range=1.0, data_format="channels_last")
+
+    def masked(y_true, y_pred):
+        return score(y_true, y_pred, last(mask))[:2]
+
+    value, gradient = value_and_gradient(
+        masked, last(y), last(x), "open" if BACKEND == "tensorflow" else "compiled"
+    )
+    np.testing.assert_allclose(value, wanted[:2].detach(), rtol=VALUE, atol=VALUE)
+    np.testing.assert_allclose(gradient[:2], last(slope)[:2], rtol=1e-3, atol=1e-6)
+    each = ops.convert_to_numpy(score(last(y), last(x), last(mask)))
+    np.testing.assert_allclose(each[[0, 1, 3]], wanted[[0, 1, 3]].detach(), rtol=VALUE, atol=VALUE)
+    assert np.isnan(each[2])
+
+
+def test_an_image_of_which_nothing_counts_is_left_out():
+    x, y, mask = (last(image) for image in half_masked(16))
+    each = ops.convert_to_numpy(lk.L1Loss(reduction=None)(y, x, mask))
+    assert each[2] == 0
+    for reduction, wanted in (
+        ("sum_over_batch_size", each[[0, 1, 3]].mean()), ("mean", each[[0, 1, 3]].mean()), ("sum", each.sum()),
+        ("mean_with_sample_weight", each[[0, 1, 3]].mean()),
+    ):  # fmt: skip
+        assert float(lk.L1Loss(reduction=reduction)(y, x, mask)) == pytest.approx(wanted, rel=1e-5)
+    metric = lk.L1()
+    metric.update_state(y, x, sample_weight=mask)
+    assert float(metric.result()) == pytest.approx(each[[0, 1, 3]].mean(), rel=1e-5)
+    found = value_and_gradient(
+        lambda true, pred: lk.PSNRLoss(cap_db=None, reduction="mean")(true, pred, 0 * mask)[None], y, x, "eager"
+    )
+    assert found[0] == 0
+    assert (found[1] == 0).all()
+
+
+def test_masks_of_every_shape_and_kind():
+    x, y, mask = (last(image) for image in half_masked(16))
+    for given in (mask, mask[..., 0], np.broadcast_to(mask, x.shape)):
+        assert float(lk.L1Loss()(y, x, given)) == pytest.approx(float(lk.L1Loss()(y, x, mask)), rel=1e-5)
+    whole = (mask > 0.5).astype("float32")
+    wanted = float(lk.L1Loss()(y, x, whole))
+    for kind in ("bool", "uint8", "int32", "float64"):
+        assert float(lk.L1Loss()(y, x, whole.astype(kind))) == pytest.approx(wanted, rel=1e-5)
+    first = [image.transpose(0, 3, 1, 2) for image in (y, x, mask)]
+    found = float(lk.L1Loss(data_format="channels_first")(*first))
+    assert found == pytest.approx(float(lk.L1Loss()(y, x, mask)), rel=1e-5)
+    channels = mask * np.array([1.0, 0.0, 0.0], "float32")
+    one = float(lk.L1Loss()(y[..., :1], x[..., :1], mask))
+    assert float(lk.L1Loss()(y, x, channels)) == pytest.approx(one, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -1.0, 255.0])
+def test_masks_are_looked_at(bad):
+    image = np.zeros((1, 8, 8, 3), "float32")
+    mask = np.ones((1, 8, 8, 1), "float32")
+    mask[0, 0, 0, 0] = bad
+    for scored in (lk.L1Loss(), lk.L1(), lk.loss_from("l1 + l2")):
+        with pytest.raises(ValueError, match=r"(l1|loss): sample_weight as a mask must lie in \[0, 1\]"):
+            scored(image, image, sample_weight=mask)
+
+
+def test_what_a_mask_hides_says_nothing_of_the_range():
+    y = last(images(1, 16)[1])
+    mask = np.ones_like(y)
+    mask[:, :4] = 0
+    hidden = np.where(mask > 0, y, -9999).astype("float32")
+    silent(lk.L1Loss(), hidden, y, sample_weight=mask)
+    with pytest.warns(UserWarning, match="pass data_range=255"):
+        lk.L1Loss()(255 * y, y, mask)
+
+
+def test_fit_takes_masks():
+    y = last(images(3, 16)[1])
+    mask = np.zeros((2, 16, 19, 1), "float32")
+    mask[:, 4:12, 4:12] = 1
+    model = keras.Sequential([keras.Input((16, 19, 3)), keras.layers.Conv2D(3, 1)])
+    model.compile(optimizer="sgd", loss=lk.L2Loss(), weighted_metrics=[lk.PSNR()])
+    found = model.evaluate(y, np.where(mask > 0, y, np.nan), sample_weight=mask, verbose=0, return_dict=True)
+    outputs = model.predict(y, verbose=0)
+    assert found["loss"] == pytest.approx(float(lk.L2Loss()(y, outputs, mask)), rel=1e-5)
+    assert found["psnr"] == pytest.approx(-float(lk.PSNRLoss()(y, outputs, mask)), rel=1e-5)
+    history = model.fit(y, np.where(mask > 0, y, np.nan), sample_weight=mask, verbose=0).history
+    assert np.isfinite(history["loss"][0])
 
 
 def test_what_keras_decides_is_no_option():
@@ -404,14 +773,20 @@ def test_options_and_names_are_checked():
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow builds graphs of unknown sizes")
-def test_unknown_sizes_are_named():
+def test_what_does_not_fit_is_said_when_a_graph_of_unknown_sizes_runs():
     import tensorflow as tf
 
     loss = lk.SSIMLoss()
     image = tf.ones((1, 32, 32, 3))
     unknown = tf.function(loss.__call__, input_signature=[tf.TensorSpec((None, None, None, 3))] * 2)
-    with pytest.raises(ValueError, match=r"ssim: height, width and channels must be known when the graph is built"):
-        unknown(image, image)
+    assert float(unknown(image, image)) == 0.0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ssim: y_true and y_pred must have the same shape"):
+        unknown(image, image[:, :1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ssim: needs images of at least 11 px a side"):
+        unknown(image[:, :10], image[:, :10])
+    channels = tf.function(loss.__call__, input_signature=[tf.TensorSpec((None, 32, 32, None))] * 2)
+    with pytest.raises(ValueError, match="ssim: channels must be known when the graph is built"):
+        channels(image, image)
     ranks = tf.function(loss.__call__, input_signature=[tf.TensorSpec(None)] * 2)
     with pytest.raises(ValueError, match="ssim: the rank of y_true is not known"):
         ranks(image, image)
@@ -421,15 +796,15 @@ def test_unknown_sizes_are_named():
     assert float(one(image, image)) == 0.0
 
 
-@compiles
+@pytest.mark.parametrize("mode", MODES[-1:])
 @pytest.mark.parametrize("distance", ["l1", "cosine"])
-def test_perceptual_on_weights_from_a_file(distance, compiled, tmp_path):
+def test_perceptual_on_weights_from_a_file(distance, mode, tmp_path):
     file = learned.untrained("vgg16", tmp_path)
     options = {"network_file": file, "layers": {"relu1_2": 1.0, "conv2_2": 0.5}, "distance": distance}
     x, y = images(3, 16)
     score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
     metric = registry.get("perceptual", check="shapes", **options)
-    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "perceptual")
+    assert_same(value_and_gradient(score, last(y), last(x), mode), reference(metric, x, y), "perceptual")
 
 
 @pytest.mark.parametrize("pooling", ["average", "l2"])
@@ -441,18 +816,18 @@ def test_poolings_at_an_edge_that_cuts_their_windows(pooling, tmp_path):
     y = torch.cat([texture(52, 3, seed)[:, :, :47, :] for seed in (0, 2)])  # odd and even sides at the pools
     score = Score("perceptual", options, data_range=1.0, data_format="channels_last")
     metric = registry.get("perceptual", check="shapes", **options)
-    found = value_and_gradient(score, last(y), last(0.9 * y), BACKEND == "jax")
+    found = value_and_gradient(score, last(y), last(0.9 * y), COMPILED_ON_JAX)
     assert_same(found, reference(metric, 0.9 * y, y), pooling)
 
 
-@compiles
-def test_contextual_on_weights_from_a_file(compiled, tmp_path):
+@pytest.mark.parametrize("mode", MODES[-1:])
+def test_contextual_on_weights_from_a_file(mode, tmp_path):
     file = learned.untrained("alexnet", tmp_path)
     options = {"features": "alexnet", "network_file": file, "layers": ("relu1", "conv2"), "spatial_weight": 0.1}
     x, y = images(3, 63)
     score = Score("contextual", options, data_range=1.0, data_format="channels_last")
     metric = registry.get("contextual", check="shapes", **options)
-    assert_same(value_and_gradient(score, last(y), last(x), compiled), reference(metric, x, y), "contextual")
+    assert_same(value_and_gradient(score, last(y), last(x), mode), reference(metric, x, y), "contextual")
 
 
 @pytest.mark.parametrize("network", ["alex", "vgg", "squeeze"])
@@ -468,7 +843,7 @@ def test_lpips_from_our_weights(network):
     double = reference(metric.double(), x.double(), y.double())
     # Maxima that are nearly ties make the gradient as uncertain as single precision leaves it, in torch too.
     own = float(np.linalg.norm(single[1] - double[1]) / np.linalg.norm(double[1]))
-    found = value_and_gradient(score, last(y), last(x), False)
+    found = value_and_gradient(score, last(y), last(x), COMPILED_ON_JAX)
     assert_same(found, double, name, gradient=max(GRADIENT, 2 * own))
 
 
