@@ -34,9 +34,12 @@ def to_levels(x: Any) -> Any:
     return x + ops.stop_gradient(ops.floor(x * 255 + 0.5) / 255 - x)
 
 
-def ciede2000(metric: Metric, x: Any, y: Any) -> Any:
-    """Mean CIEDE2000 difference ``(n,)`` of a pair of sRGB images ``(n, 3, h, w)`` in the unit range."""
-    return planes.mean(ciede2000_map(metric, x, y))
+def ciede2000(metric: Metric, x: Any, y: Any, mask: Any = None) -> Any:
+    """Mean CIEDE2000 difference ``(n,)`` of a pair of sRGB images ``(n, 3, h, w)`` in the unit range.
+
+    A pixel counts as much as the channel of the mask in which it counts least.
+    """
+    return planes.mean(ciede2000_map(metric, x, y), None if mask is None else ops.min(mask, 1, keepdims=True))
 
 
 def ciede2000_map(metric: Metric, x: Any, y: Any) -> Any:

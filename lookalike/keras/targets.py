@@ -63,7 +63,7 @@ class Look:
         least, most, fractions = float(values.min()), float(values.max()), bool((values != np.round(values)).any())
         doubts = {mismatch(least, most, *bounds(ends, who), fractions=fractions) for ends in ranges}
         for doubt in sorted(doubt for doubt in doubts if doubt is not None):
-            warnings.warn(f"{who}: y_true, the first batch: {doubt}", stacklevel=5)
+            warnings.warn(f"{who}: the first targets, y_true, do not fit: {doubt}", stacklevel=5)
 
     def _ask(self, y_true: Any, mask: Any, ranges: set[DataRange], who: str) -> None:
         """Let a step of TensorFlow's that is being built show its first batch; later ones read one boolean."""
