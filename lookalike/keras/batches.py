@@ -238,6 +238,30 @@ def weights_of(
     )
 
 
+def shape_alone(x: Any, who: str) -> bool:
+    """Whether Keras builds a model and asks for the shape of a score alone, on planes ``(n, c, *spatial)``.
+
+    Raises:
+        ValueError: where JAX traces sides that are not known, and the score itself is wanted.
+
+    Example:
+        >>> shape_alone(ops.ones((1, 1, 2, 2)), "doc")
+        False
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return x.device.type == "meta"
+    if backend != "jax" or known(*x.shape[2:]):
+        return False
+    try:
+        from keras.src.backend.common.symbolic_scope import in_symbolic_scope
+    except ImportError:
+        return True
+    if in_symbolic_scope():
+        return True
+    raise ValueError(f"{who}: JAX must know the sides of images when it traces, got {tuple(x.shape)}")
+
+
 def _named(y_true: Any, y_pred: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
     return ("y_true", y_true), ("y_pred", y_pred)
 

@@ -461,6 +461,39 @@ def test_the_examples_of_the_page():
     assert not failed
 
 
+class Judged(keras.layers.Layer):
+    """Adds a loss of its input against its output, as an autoencoder without targets does."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.judge = loss
+
+    def call(self, y_true, y_pred):
+        self.add_loss(self.judge(y_true, y_pred))
+        return y_pred
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["compiled", "added"])
+def test_a_model_of_unknown_sizes_learns(inside):
+    keras.utils.set_random_seed(0)
+    loss = lk.loss_from("ssim(win_size=5) + l1")
+    source = keras.Input((None, None, 3))
+    outputs = keras.layers.Conv2D(3, 3, padding="same")(source)
+    model = keras.Model(source, Judged(loss)(source, outputs) if inside else outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=None if inside else loss)
+
+    def batches():
+        for side in (16, 21) * 10:
+            y = last(images(3, side)[1])
+            yield (y,) if inside else (y, y)
+
+    losses = [model.fit(batches(), verbose=0).history["loss"][0] for _ in range(2)]
+    assert losses[1] < losses[0]
+    y = last(images(3, 18)[1])
+    found = model.evaluate(y, None if inside else y, verbose=0)
+    assert found == pytest.approx(float(loss(y, model.predict(y, verbose=0))), abs=1e-5)
+
+
 def test_callbacks_know_the_direction():
     assert (lk.SSIM()._direction, lk.L1()._direction) == ("up", "down")
 
