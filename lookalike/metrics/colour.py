@@ -7,7 +7,7 @@ single source.
 Conventions: images are sRGB, turned to CIE L*a*b* under D65 (`lookalike.ops.colour.lab`); scores are in units of
 L*a*b*. A grey one-channel image has no colour and is refused, except by the correlation of luma. At identical
 colours and at greys, where the formula's roots and angles have no derivative, the gradient is 0.
-Differs from the paper: nothing; parametric weights k_L = k_C = k_H = 1.
+Differs from the paper: nothing; parametric weights k_L = k_C = k_H = 1 by default.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import colour
 from lookalike.ops.ciede2000 import ciede2000
 from lookalike.ops.masks import masked_mean, of_pixels
+from lookalike.options import real, reals
+from lookalike.signature import numbers, unusual
 
 _NO_PAPER = "textbook"
 _PAPER = "Sharma, Wu, Dalal 2005, doi 10.1002/col.20070"
@@ -75,20 +77,28 @@ def delta(x: Tensor, y: Tensor) -> Tensor:
     return (colour.lab(x) - colour.lab(y)).flatten(2).mean(2)
 
 
-def chroma_ratio(x: Tensor, y: Tensor, epsilon: float = 0.01) -> Tensor:
-    """Mean chroma of x over that of y: (mean C(x) + ε) / (mean C(y) + ε), ``(n, 3, h, w) -> (n,)``.
+def chroma_ratio(x: Tensor, y: Tensor, floor: float = 1.0) -> Tensor:
+    """Mean chroma of x over that of y, C(x) / C(y), ``(n, 3, h, w) -> (n,)``.
+
+    A reference that is nearly grey has no chroma to be a share of. Below ``floor`` both chromas are raised by what
+    C(y) lacks to it: (C(x) + f − C(y)) / f. So the ratio is that of the definition wherever there is colour, has no
+    jump, is 1 for identical images, and at a grey reference is 1 + C(x) / f instead of noise over nothing.
 
     Args:
         x, y: a pair of sRGB images in the unit range.
-        epsilon: in units of L*a*b*; keeps the ratio finite on greys, and two greys at 1.
+        floor: f, in units of L*a*b*; 1 is about the least difference that is seen.
 
     Example:
+        >>> grey = torch.full((1, 3, 2, 2), 0.5)
+        >>> round(float(chroma_ratio(grey + torch.tensor([0.004, 0, 0]).view(1, 3, 1, 1), grey)), 4)
+        1.4052
         >>> red, pale = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1), torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)
         >>> round(float(chroma_ratio(pale, red)), 4), float(chroma_ratio(red, red))
         (0.5118, 1.0)
     """
     chroma_x, chroma_y = (colour.length(*colour.lab(image)[:, 1:].unbind(1)).flatten(1).mean(1) for image in (x, y))
-    return (chroma_x + epsilon) / (chroma_y + epsilon)
+    raised = (floor - chroma_y).relu()
+    return (chroma_x + raised) / (chroma_y + raised)
 
 
 def luma_correlation(x: Tensor, y: Tensor) -> Tensor:
@@ -118,9 +128,16 @@ def luma_correlation(x: Tensor, y: Tensor) -> Tensor:
 
 
 class CIEDE2000(Metric):
-    """Mean CIEDE2000 difference over pixels, ``(n, 3, h, w) -> (n,)``; options as in `Metric`.
+    """Mean CIEDE2000 difference over pixels, ``(n, 3, h, w) -> (n,)``.
+
+    Args:
+        k: the parametric weights k_L, k_C and k_H; textiles take (2, 1, 1).
+        data_range, reduction, check: as in `Metric`.
 
     ``map`` gives ``(n, 1, h, w)``.
+
+    Raises:
+        TypeError, ValueError: for weights that are not three positive numbers.
 
     Example:
         >>> round(float(CIEDE2000()(torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.6))), 4)
@@ -133,6 +150,11 @@ class CIEDE2000(Metric):
         declines={"channels": _COLOURS},
     )  # fmt: skip
 
+    def __init__(self, *, k: tuple[float, float, float] = (1.0, 1.0, 1.0), **base: Any) -> None:
+        super().__init__(**base)
+        lightness, chroma, hue = reals("ciede2000", "k", k, count=3, above=0)
+        self.k = lightness, chroma, hue
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         return self.score_map(x, y).flatten(1).mean(1)
 
@@ -140,7 +162,10 @@ class CIEDE2000(Metric):
         return masked_mean(self.score_map(x, y), of_pixels(mask))
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
-        return ciede2000(colour.lab(x), colour.lab(y))
+        return ciede2000(colour.lab(x), colour.lab(y), self.k)
+
+    def settings(self) -> dict[str, object]:
+        return unusual({"k": (numbers(self.k), "1,1,1")})
 
 
 class CIEDE2000Low(Metric):
@@ -179,7 +204,7 @@ class CIEDE2000Low(Metric):
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
         sigma = self.share * min(x.shape[2:])
-        return ciede2000(*(low_frequencies(colour.lab(image), sigma) for image in (x, y)))
+        return ciede2000(low_frequencies(colour.lab(x), sigma), low_frequencies(colour.lab(y), sigma))
 
     def settings(self) -> dict[str, object]:
         return {"sigma": f"side*{self.share:g}"}
@@ -244,7 +269,12 @@ class DeltaB(Metric):
 class ChromaRatio(Metric):
     """Mean chroma of x over that of y: below 1 paler, above 1 more vivid, ``(n, 3, h, w) -> (n,)``.
 
-    Options as in `Metric`; see `chroma_ratio`.
+    Args:
+        floor: as for `chroma_ratio`, which says what a nearly grey reference gives.
+        data_range, reduction, check: as in `Metric`.
+
+    Raises:
+        TypeError, ValueError: for a floor that is not a positive number.
 
     Example:
         >>> image = torch.rand(1, 3, 8, 8)
@@ -255,14 +285,22 @@ class ChromaRatio(Metric):
     facts: ClassVar[Facts] = Facts(
         name="chroma_ratio", title="Ratio of mean chroma", paper=_NO_PAPER, better="higher",
         range=(0.0, math.inf), identical=1.0, symmetric=False, smooth=False, channels=(3,), alone=_NO_LOSS,
+        version=2,
         declines={
             "monotone": "more chroma than the reference's counts as more, not as worse",
             "channels": _COLOURS,
         },
     )  # fmt: skip
 
+    def __init__(self, *, floor: float = 1.0, **base: Any) -> None:
+        super().__init__(**base)
+        self.floor = real("chroma_ratio", "floor", floor, above=0)
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return chroma_ratio(x, y)
+        return chroma_ratio(x, y, self.floor)
+
+    def settings(self) -> dict[str, object]:
+        return {"floor": self.floor}
 
 
 class LumaCorrelation(Metric):

@@ -10,25 +10,28 @@ also with odd sides. Colour is judged in YIQ with the authors' coefficients; gre
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
+from lookalike.options import real
+from lookalike.signature import unusual
 
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
-_C = 30 / 255**2
-_ALPHA = 4.2
+C, ALPHA = 30.0, 4.2  # the constant on the scale of 0–255
 
 
-def haarpsi(x: Tensor, y: Tensor) -> Tensor:
+def haarpsi(x: Tensor, y: Tensor, *, C: float = C, alpha: float = ALPHA) -> Tensor:
     """HaarPSI of a pair in the unit range, eq. 12 of Reisenhofer et al. 2018, eq. 15 for colour.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 16 px a side.
         y: references, same shape.
+        C: the constant of the similarity, on the scale of 0–255.
+        alpha: steepness of the logistic function.
 
     Returns:
         ``(n,)`` in [0, 1], 1 for identical images.
@@ -38,6 +41,7 @@ def haarpsi(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(haarpsi(y.roll(2, -1), y)), 4)
         0.3884
     """
+    constant = C / 255**2
     if x.shape[1] == 3:
         mix = x.new_tensor(_YIQ)[:, :, None, None]
         x, y = F.conv2d(x, mix), F.conv2d(y, mix)
@@ -46,21 +50,21 @@ def haarpsi(x: Tensor, y: Tensor) -> Tensor:
     lost = weights = torch.zeros_like(details_x[0][0])
     for orientation in range(2):
         fine, middle, coarse = ((a[orientation], b[orientation]) for a, b in zip(details_x, details_y, strict=True))
-        similar = _similarity(*fine, 4 * _C) + _similarity(*middle, 16 * _C)
+        similar = _similarity(*fine, 4 * constant) + _similarity(*middle, 16 * constant)
         weight = torch.maximum(coarse[0].abs(), coarse[1].abs())
         # What the sigmoid lacks to 1, which near 1 has more digits than the sigmoid.
-        missing = torch.sigmoid(similar * (-_ALPHA / 2))
+        missing = torch.sigmoid(similar * (-alpha / 2))
         lost = lost + missing * weight
         weights = weights + weight
-    parts = 2 * torch.sigmoid(x.new_tensor(-_ALPHA))
+    parts = 2 * torch.sigmoid(x.new_tensor(-alpha))
     if x.shape[1] == 3:
-        similar = _similarity(_box(x[:, 1:]), _box(y[:, 1:]), 16 * _C).sum(1, keepdim=True)
-        lost = lost + torch.sigmoid(similar * (-_ALPHA / 2)) * (weights / 2)
+        similar = _similarity(_box(x[:, 1:]), _box(y[:, 1:]), 16 * constant).sum(1, keepdim=True)
+        lost = lost + torch.sigmoid(similar * (-alpha / 2)) * (weights / 2)
         weights = weights * 1.5
     lost, weights = (term.sum((1, 2, 3)) for term in (lost, weights))
     none = weights == 0
     share = torch.where(none, parts / 2, lost / torch.where(none, 1.0, weights))
-    return ((torch.log1p(-share) - share.log()) / _ALPHA).square()
+    return ((torch.log1p(-share) - share.log()) / alpha).square()
 
 
 def _details(image: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -93,7 +97,14 @@ def _similarity(a: Tensor, b: Tensor, constant: float) -> Tensor:
 
 
 class HaarPSI(Metric):
-    """Haar wavelet-based perceptual similarity, ``(n, 1 or 3, h, w) -> (n,)``; options as in `Metric`.
+    """Haar wavelet-based perceptual similarity, ``(n, 1 or 3, h, w) -> (n,)``.
+
+    Args:
+        C, alpha: as for `haarpsi`; the defaults are the authors'.
+        data_range, reduction, check: as in `Metric`.
+
+    Raises:
+        TypeError, ValueError: for a constant or steepness that is not a positive number.
 
     Example:
         >>> HaarPSI().signature()
@@ -110,8 +121,13 @@ class HaarPSI(Metric):
         },
     )  # fmt: skip
 
+    def __init__(self, *, C: float = C, alpha: float = ALPHA, **base: Any) -> None:
+        super().__init__(**base)
+        self.C = real("haarpsi", "C", C, above=0)
+        self.alpha = real("haarpsi", "alpha", alpha, above=0)
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return haarpsi(x, y)
+        return haarpsi(x, y, C=self.C, alpha=self.alpha)
 
     def settings(self) -> dict[str, object]:
-        return {"colour": "yiq"}
+        return {"colour": "yiq"} | unusual({"C": (self.C, C), "alpha": (self.alpha, ALPHA)})

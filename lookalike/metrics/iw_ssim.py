@@ -13,6 +13,7 @@ i01_01_5 belongs to the pair with reference and distorted image exchanged. Luma 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -25,16 +26,16 @@ from lookalike.ops.pairs import halves
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Setting
 from lookalike.ops.window import gaussian
-from lookalike.options import choice
+from lookalike.options import choice, reals
+from lookalike.signature import numbers, unusual
 
 _TAPS = (1 / 16, 4 / 16, 6 / 16)
 _NOISE = 0.4 / 255**2  # variance of the noise of seeing, σₙ² of the paper
 _SETTING = Setting(gaussian(11, 1.5))
 _NONE = 1e-15 / 255**2  # variance up to which a window is flat
-_POWERS = tuple(weight / sum(MS_WEIGHTS) for weight in MS_WEIGHTS)  # in MS-SSIM they sum to 1.0001
 
 
-def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
+def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak", weights: Sequence[float] = MS_WEIGHTS) -> Tensor:
     """Information content weighted SSIM of a pair in the unit range, Wang and Li 2011.
 
     Args:
@@ -42,6 +43,8 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
         y: references, same shape.
         negative: what becomes of a negative mean, see `ops.ssim.multiscale.product`; ``"real"`` is the real part
             of what the authors' program gives.
+        weights: of the scales, the finest first; divided by their sum, which in MS-SSIM is 1.0001. With fewer of
+            them smaller images can be scored, `smallest_side`.
 
     Returns:
         ``(n,)`` in [-1, 1], 1 for identical images.
@@ -53,7 +56,7 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
     """
     rest = torch.cat([colour.luma(x), colour.luma(y)])
     bands, grains = [], []
-    for _ in MS_WEIGHTS[1:]:
+    for _ in weights[1:]:
         height, width = rest.shape[2:]
         less = laplacian.reduce(rest, _scaled(math.sqrt(2)), "reflect")
         bands.append(rest - laplacian.expand(less, height, width, _scaled(math.sqrt(0.5)), "reflect"))
@@ -68,12 +71,23 @@ def iw_ssim(x: Tensor, y: Tensor, *, negative: Negative = "leak") -> Tensor:
             means.append(similarity.mean((1, 2, 3)))
             continue
         parent = halves(bands[level + 1])[1] if level < len(bands) - 2 else None
-        weights = _information(band_x, band_y, parent, *halves(grains[level]))
-        total = weights.sum((1, 2, 3))
+        bits = _information(band_x, band_y, parent, *halves(grains[level]))
+        total = bits.sum((1, 2, 3))
         none = total <= 0
-        weighted = (weights * structure).sum((1, 2, 3)) / torch.where(none, 1.0, total)
+        weighted = (bits * structure).sum((1, 2, 3)) / torch.where(none, 1.0, total)
         means.append(torch.where(none, structure.mean((1, 2, 3)), weighted))
-    return multiscale.product(torch.stack(means, -1), rest.new_tensor(_POWERS), negative)
+    powers = [weight / sum(weights) for weight in weights]
+    return multiscale.product(torch.stack(means, -1), rest.new_tensor(powers), negative)
+
+
+def smallest_side(scales: int = len(MS_WEIGHTS)) -> int:
+    """The smallest side of an image in pixels whose coarsest scale holds a window of 11.
+
+    Example:
+        >>> smallest_side(), smallest_side(3)
+        (161, 41)
+    """
+    return 10 * 2 ** (scales - 1) + 1
 
 
 def _scaled(factor: float) -> tuple[float, float, float]:
@@ -154,11 +168,12 @@ class IWSSIM(Metric):
     """Information content weighted SSIM, ``(n, 1 or 3, h, w) -> (n,)``.
 
     Args:
-        negative: as for `iw_ssim`.
+        negative, weights: as for `iw_ssim`; the authors' weights are those of MS-SSIM.
         data_range, reduction, check: as in `Metric`.
 
     Raises:
-        ValueError: for an unknown rule, and images with a side below 161 px.
+        TypeError, ValueError: for an unknown rule, weights that are not two or more positive numbers, and images
+            with a side below `smallest_side`, 161 px by default.
 
     Example:
         >>> IWSSIM().signature()
@@ -171,13 +186,21 @@ class IWSSIM(Metric):
         min_side=161, channels=(1, 3), declines={"channels": "luma weighs green most"},
     )  # fmt: skip
 
-    def __init__(self, *, negative: Negative = "leak", **base: Any) -> None:
+    def __init__(self, *, negative: Negative = "leak", weights: Sequence[float] = MS_WEIGHTS, **base: Any) -> None:
         super().__init__(**base)
+        self.weights = reals("iw_ssim", "weights", weights, above=0)
+        if len(self.weights) < 2:
+            raise ValueError(f"iw_ssim: weights must be two or more, one a scale, got {weights!r}")
         choice("iw_ssim", "negative", negative, get_args(Negative))
         self.negative: Negative = negative
 
+    @property
+    def min_side(self) -> int:
+        return smallest_side(len(self.weights))
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return iw_ssim(x, y, negative=self.negative)
+        return iw_ssim(x, y, negative=self.negative, weights=self.weights)
 
     def settings(self) -> dict[str, object]:
-        return {"colour": "luma-bt601", "negative": self.negative}
+        own = unusual({"weights": (numbers(self.weights), numbers(MS_WEIGHTS))})
+        return {"colour": "luma-bt601", "negative": self.negative} | own

@@ -11,17 +11,19 @@ same number as dividing by 255; multiply L2 by 255² to compare with an MSE in g
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
+from lookalike.ops import colour
 from lookalike.ops import window as windows
-from lookalike.ops.masks import masked_mean
-from lookalike.options import real, width
+from lookalike.ops.masks import masked_mean, of_pixels
+from lookalike.options import choice, real, whole, width
 from lookalike.signature import number
 
+Luma = Literal["bt601", "studio"]
 _NO_PAPER = "textbook"
 
 
@@ -168,14 +170,17 @@ class PSNR(Metric):
 
     Args:
         cap_db: the highest value given, also for identical images; None gives infinity there.
+        luma: of what: None, all channels; ``"bt601"``, luma of 0 to 1; ``"studio"``, the Y of BT.601's YCbCr, 16 to
+            235 of 255, which papers on super-resolution mean by PSNR-Y. One or three channels.
+        crop: so many pixels are left out on every side, as many as the factor of a super-resolution by custom.
         data_range, reduction, check: as in `Metric`.
 
     Raises:
-        ValueError: for a cap that is not positive.
+        TypeError, ValueError: for a cap that is not positive, unknown luma, or a crop below 0.
 
     Example:
-        >>> PSNR(data_range=255).signature()
-        'psnr|cap:100|range:255|v:1'
+        >>> PSNR(data_range=255).signature(), PSNR(luma="studio", crop=4).signature()
+        ('psnr|cap:100|range:255|v:1', 'psnr|cap:100|colour:luma-studio|crop:4|range:1|v:1')
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -183,22 +188,55 @@ class PSNR(Metric):
         range=(-math.inf, 100.0), identical=100.0, smooth=False, unit="dB", volumes=True, masks=True,
     )  # fmt: skip
 
-    def __init__(self, *, cap_db: float | None = 100.0, **base: Any) -> None:
+    def __init__(
+        self, *, cap_db: float | None = 100.0, luma: Luma | None = None, crop: int = 0, **base: Any
+    ) -> None:
         super().__init__(**base)
         if cap_db is not None:
             real("psnr", "cap_db", cap_db, above=0)
+        if luma is not None:
+            choice("psnr", "luma", luma, get_args(Luma))
         self.cap_db = cap_db
+        self.luma: Luma | None = luma
+        self.crop = whole("psnr", "crop", crop, least=0)
+
+    @property
+    def min_side(self) -> int:
+        return 2 * self.crop + 1
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        return None if self.luma is None else (1, 3)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return psnr(x, y, self.cap_db)
+        return psnr(self._seen(x), self._seen(y), self.cap_db)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """What counts of an image."""
+        if self.crop:
+            x = x[(..., *[slice(self.crop, -self.crop)] * (x.ndim - 2))]
+        if self.luma is None:
+            return x
+        # The offset of studio range, 16, falls out of the difference.
+        return colour.luma(x) * (219 / 255 if self.luma == "studio" else 1)
 
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        if self.luma is not None:
+            mask = of_pixels(mask)
+        if self.crop:
+            mask = mask[(..., *[slice(self.crop, -self.crop)] * (mask.ndim - 2))]
+        x, y = self._seen(x), self._seen(y)
         mse = masked_mean((x - y).square(), mask)
         empty = (mask == 0).flatten(1).all(1)  # the root of nothing would be infinite without a cap
         return _decibels(torch.where(empty, 1.0, mse), self.cap_db)
 
     def settings(self) -> dict[str, object]:
-        return {"cap": "none" if self.cap_db is None else self.cap_db}
+        seen = None if self.luma is None else f"luma-{self.luma}"
+        return {
+            "cap": "none" if self.cap_db is None else self.cap_db,
+            "colour": seen,
+            "crop": self.crop or None,
+        }
 
 
 class Charbonnier(Metric):

@@ -8,13 +8,14 @@ Differs from the paper: nothing where its formula has a value. A frequency that 
 one within rounding, an image without structure as one without saliency; where nothing is salient, all pixels count
 alike (the authors' program gives NaN there).
 Conventions: the authors' program, to 1e-12 in float64: images are reduced to about 256 px by a box with zeros
-beyond the border, sides of half a multiple upward (640 px by three). Luma is taken of colour.
+beyond the border, sides of half a multiple upward (640 px by three). Luma is taken of colour. ``chromatic=True``
+adds the similarity of I and Q with the constants of FSIMc (Zhang et al. 2011, doi 10.1109/TIP.2011.2109730).
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,14 +30,17 @@ from lookalike.ops.window import blur, gaussian, shrink
 
 _C1, _C2 = 0.40, 225 / 255**2
 _BLUR = gaussian(10, 3.8)
+_IQ = ((0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+_CHROMA, _CHROMA_POWER = 200 / 255**2, 0.03
 
 
-def sr_sim(x: Tensor, y: Tensor) -> Tensor:
+def sr_sim(x: Tensor, y: Tensor, *, chromatic: bool = False) -> Tensor:
     """Spectral residual based similarity of a pair in the unit range, Zhang and Li 2012.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least 16 px a side; luma is taken of colour.
         y: references, same shape.
+        chromatic: count the similarity of I and Q as well; three channels.
 
     Returns:
         ``(n,)``, 1 for identical images.
@@ -49,11 +53,17 @@ def sr_sim(x: Tensor, y: Tensor) -> Tensor:
     if not x.shape[0]:
         return (x + y).sum((1, 2, 3))  # the Fourier transform of no image at all is an error on some machines
     pair = torch.cat([colour.luma(x), colour.luma(y)])
-    pair = shrink(pair, max(1, math.floor(min(pair.shape[2:]) / 256 + 0.5)), "zero")
+    factor = max(1, math.floor(min(pair.shape[2:]) / 256 + 0.5))
+    pair = shrink(pair, factor, "zero")
     saliency_x, saliency_y = halves(_saliency(pair))
     ex, ey = halves(energy(pair, SCHARR))
     slopes = (2 * colour.root(ex * ey) + _C2) / (ex + ey + _C2)
     similar = _similarity(saliency_x, saliency_y, _C1) * slopes.sqrt()
+    if chromatic:
+        colours = colour.mixed(torch.cat([x, y]), x.new_tensor(_IQ, dtype=torch.float64))
+        alike = _similarity(*halves(shrink(colours, factor, "zero")), _CHROMA).prod(1, keepdim=True).abs()
+        none = alike == 0
+        similar = similar * torch.where(none, 0.0, torch.where(none, 1.0, alike) ** _CHROMA_POWER)
     weight = torch.maximum(saliency_x, saliency_y)
     total = weight.sum((1, 2, 3))
     none = total == 0
@@ -86,7 +96,11 @@ def _saliency(image: Tensor) -> Tensor:
 
 
 class SRSIM(Metric):
-    """Spectral residual based similarity, ``(n, 1 or 3, h, w) -> (n,)``; options as in `Metric`.
+    """Spectral residual based similarity, ``(n, 1 or 3, h, w) -> (n,)``.
+
+    Args:
+        chromatic: as for `sr_sim`; it takes three channels.
+        data_range, reduction, check: as in `Metric`.
 
     Example:
         >>> SRSIM().signature()
@@ -102,8 +116,16 @@ class SRSIM(Metric):
         },
     )  # fmt: skip
 
+    def __init__(self, *, chromatic: bool = False, **base: Any) -> None:
+        super().__init__(**base)
+        self.chromatic = bool(chromatic)
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        return (3,) if self.chromatic else self.facts.channels
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return sr_sim(x, y)
+        return sr_sim(x, y, chromatic=self.chromatic)
 
     def settings(self) -> dict[str, object]:
-        return {"colour": "luma-bt601"}
+        return {"colour": "luma-bt601+iq" if self.chromatic else "luma-bt601"}

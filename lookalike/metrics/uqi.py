@@ -4,26 +4,28 @@ Wang, Bovik: A universal image quality index, IEEE Signal Processing Letters 9(3
 
 Differs from the paper: nothing where its formula has a value. A window without contrast in either image is judged
 by its luminance alone, one that is black in both has 1, as in the authors' program.
-Conventions: the authors' program, to 1e-11 in float64: boxes of 8 x 8 pixels that fit. Colour is the mean of the
-channels.
+Conventions: the authors' program, to 1e-11 in float64: boxes of 8 x 8 pixels that fit, by option of another side.
+Colour is the mean of the channels.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from lookalike.metric import Facts, Metric
+from lookalike.options import whole
 
 
-def uqi(x: Tensor, y: Tensor) -> Tensor:
+def uqi(x: Tensor, y: Tensor, *, win_size: int = 8) -> Tensor:
     """Universal quality index of a pair, eq. 1 of Wang and Bovik 2002, averaged over windows and channels.
 
     Args:
-        x: images judged, ``(n, c, h, w)`` of at least 8 px a side.
+        x: images judged, ``(n, c, h, w)`` of at least ``win_size`` px a side.
         y: references, same shape.
+        win_size: the side of the window in pixels, at least 2.
 
     Returns:
         ``(n,)`` in [-1, 1], 1 for identical images.
@@ -33,7 +35,7 @@ def uqi(x: Tensor, y: Tensor) -> Tensor:
         >>> round(float(uqi(y.roll(2, -1), y)), 4)
         -0.262
     """
-    (sums, sum_spread), (difference, difference_spread) = _moments(x + y), _moments(x - y)
+    (sums, sum_spread), (difference, difference_spread) = (_moments(image, win_size) for image in (x + y, x - y))
     # 2 σxy / (σx² + σy²) and 2 μx μy / (μx² + μy²), of the sum and the difference of the images.
     structure = _agreement(sum_spread, difference_spread)
     return (structure * _agreement(sums.square(), difference.square())).flatten(1).mean(1)
@@ -46,26 +48,44 @@ def _agreement(same: Tensor, other: Tensor) -> Tensor:
     return 1 - torch.where(none, 0.0, 2 * other) / torch.where(none, 1.0, total)
 
 
-def _moments(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum, and the sum of squared deviations from the mean, of every 8 x 8 window.
+def _moments(image: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """The sum, and the sum of squared deviations from the mean, of every window of that side.
 
-    Windows grow from two of half the size, whose deviations add up with that of their means: nothing cancels, and
-    a flat window has exactly 0.
+    Windows grow from two smaller ones, whose deviations add up with that of their means: nothing cancels, and a
+    flat window has exactly 0. Along each axis they double, and by the binary digits of the side one pixel is added.
     """
-    total, spread, pixels = image, image.new_zeros(()), 1
+    total, spread, pixels = image, torch.zeros_like(image), 1
     for dim in (-1, -2):
-        for reach in (1, 2, 4):
-            count = total.shape[dim] - reach
-            first, second = total.narrow(dim, 0, count), total.narrow(dim, reach, count)
-            if pixels > 1:
-                spread = spread.narrow(dim, 0, count) + spread.narrow(dim, reach, count)
-            spread = spread + (first - second).square() / (2 * pixels)
-            total, pixels = first + second, 2 * pixels
+        line, line_spread, of_line, reach = total, spread, pixels, 1
+        for digit in bin(side)[3:]:
+            total, spread = _joined(total, spread, pixels, total, spread, pixels, reach, dim)
+            pixels, reach = 2 * pixels, 2 * reach
+            if digit == "1":
+                total, spread = _joined(total, spread, pixels, line, line_spread, of_line, reach, dim)
+                pixels, reach = pixels + of_line, reach + 1
     return total, spread
 
 
+def _joined(
+    first: Tensor, spread: Tensor, pixels: int, second: Tensor, other: Tensor, others: int, reach: int, dim: int
+) -> tuple[Tensor, Tensor]:
+    """Windows and those that begin ``reach`` pixels on, together."""
+    count = min(first.shape[dim], second.shape[dim] - reach)
+    first, spread = first.narrow(dim, 0, count), spread.narrow(dim, 0, count)
+    second, other = second.narrow(dim, reach, count), other.narrow(dim, reach, count)
+    apart = (others * first - pixels * second).square() / (pixels * others * (pixels + others))
+    return first + second, spread + other + apart
+
+
 class UQI(Metric):
-    """Universal quality index, ``(n, c, h, w) -> (n,)``; options as in `Metric`.
+    """Universal quality index, ``(n, c, h, w) -> (n,)``.
+
+    Args:
+        win_size: the side of the window in pixels; the authors' is 8.
+        data_range, reduction, check: as in `Metric`.
+
+    Raises:
+        TypeError, ValueError: for a side that is no whole number of at least 2.
 
     Example:
         >>> UQI().signature()
@@ -77,8 +97,16 @@ class UQI(Metric):
         paper="Wang and Bovik 2002, doi 10.1109/97.995823", smooth=False, min_side=8,
     )  # fmt: skip
 
+    def __init__(self, *, win_size: int = 8, **base: Any) -> None:
+        super().__init__(**base)
+        self.win_size = whole("uqi", "win_size", win_size, least=2)
+
+    @property
+    def min_side(self) -> int:
+        return self.win_size
+
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return uqi(x, y)
+        return uqi(x, y, win_size=self.win_size)
 
     def settings(self) -> dict[str, object]:
-        return {"win": "uniform8", "colour": "rgb-mean"}
+        return {"win": f"uniform{self.win_size}", "colour": "rgb-mean"}

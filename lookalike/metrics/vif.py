@@ -25,25 +25,27 @@ from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, steerable
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import channels_last, gaussian
-from lookalike.options import choice
+from lookalike.options import choice, real
+from lookalike.signature import unusual
 
 Domain = Literal["wavelet", "pixel"]
 _DOMAINS = get_args(Domain)
 _SIZES = (17, 9, 5, 3)
-_NOISE = 2 / 255**2
+NOISE: dict[str, float] = {"wavelet": 0.4, "pixel": 2.0}  # variance of the eye's noise on the scale of 0–255
 _EPSILON = 1e-10 / 255**2  # what the authors' program adds to the variance that a gain is divided by
-_BAND_NOISE = 0.4 / 255**2
 _BLOCK = 3
 _LEAST = 1e-15 / 255**2  # a sum of squares that the authors' program takes for none, in the wavelet domain
 
 
-def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet") -> Tensor:
+def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet", noise: float | None = None) -> Tensor:
     """Visual information fidelity of a pair in the unit range.
 
     Args:
         x: images judged, ``(n, 1 or 3, h, w)`` of at least `smallest_side`; luma is taken of colour.
         y: references, same shape.
         domain: ``"wavelet"`` is the metric of the paper, ``"pixel"`` its quicker variant.
+        noise: variance σₙ² of the eye's noise on the scale of 0–255; None: the authors', 0.4 (wavelet)
+            or 2 (pixel).
 
     Returns:
         ``(n,)`` from 0; 1 for identical images, more for a contrast raised without noise.
@@ -63,7 +65,8 @@ def vif(x: Tensor, y: Tensor, *, domain: Domain = "wavelet") -> Tensor:
             f"vif: needs images of at least {smallest_side(domain)} px a side in the {domain} domain; "
             f"got {'x'.join(map(str, x.shape[-2:]))}. Use larger images"
         )
-    kept, held = (_of_bands if domain == "wavelet" else _of_pixels)(colour.luma(x), colour.luma(y))
+    variance = (NOISE[domain] if noise is None else noise) / 255**2
+    kept, held = (_of_bands if domain == "wavelet" else _of_pixels)(colour.luma(x), colour.luma(y), variance)
     none = (held == 0) & ~kept.isnan()
     return torch.where(none, 1.0, kept / torch.where(none, 1.0, held))
 
@@ -78,7 +81,7 @@ def smallest_side(domain: Domain = "wavelet") -> int:
     return 65 if domain == "wavelet" else 41
 
 
-def _of_bands(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _of_bands(x: Tensor, y: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     """Information that the eye gets of the judged image and of the reference, in the wavelet domain."""
     # Contrast within the rounding of the pixels is none.
     rounding = torch.finfo(x.dtype).eps ** 2 * y.detach().square().mean((1, 2, 3))[:, None, None, None]
@@ -92,8 +95,8 @@ def _of_bands(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         rim = -(-(size // 2) // _BLOCK)
         strength, variances = _mixture(reference, rim, rounding)
         gain, rest = _channel(reference, error, size, rim, rounding)
-        shown = strength * gain.square() / (rest + _BAND_NOISE)
-        strength = strength / _BAND_NOISE
+        shown = strength * gain.square() / (rest + noise)
+        strength = strength / noise
         kept = kept + torch.log1p(shown.unsqueeze(2) * variances).sum((1, 2, 3, 4))
         held = held + torch.log1p(strength.unsqueeze(2) * variances).sum((1, 2, 3, 4))
     return kept, held
@@ -145,7 +148,7 @@ def _channel(y: Tensor, e: Tensor, size: int, rim: int, rounding: Tensor) -> tup
     return gain, torch.where(flat, ee, (ee - ye * slope).clamp(min=0))
 
 
-def _of_pixels(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _of_pixels(x: Tensor, y: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     """The same in the pixel domain."""
     mean = y.detach().mean((1, 2, 3), keepdim=True)
     # The reference and the error: where that is exactly zero, so is all that is lost.
@@ -171,8 +174,8 @@ def _of_pixels(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         gain = (ye - _EPSILON) / torch.where(flat, 1.0, yy + _EPSILON)
         rest = torch.where(explained, (ee + _EPSILON - (ye - _EPSILON) * gain).clamp(min=0), judged)
         judged = torch.where(explained, judged - _EPSILON * (1 + gain).square(), judged)
-        kept = kept + (torch.log1p(judged / _NOISE) - torch.log1p(rest / _NOISE)).sum((1, 2))
-        held = held + torch.log1p(yy / _NOISE).sum((1, 2))
+        kept = kept + (torch.log1p(judged / noise) - torch.log1p(rest / noise)).sum((1, 2))
+        held = held + torch.log1p(yy / noise).sum((1, 2))
     return kept, held
 
 
@@ -190,11 +193,12 @@ class VIF(Metric):
     """Visual information fidelity, ``(n, 1 or 3, h, w) -> (n,)``.
 
     Args:
-        domain: as for `vif`.
+        domain, noise: as for `vif`.
         data_range, reduction, check: as in `Metric`.
 
     Raises:
-        ValueError: for another domain, and images with a side below `smallest_side`: 65 px by default.
+        TypeError, ValueError: for another domain, noise that is not a positive number, and images with a side below
+            `smallest_side`: 65 px by default.
 
     Example:
         >>> VIF().signature()
@@ -209,17 +213,19 @@ class VIF(Metric):
         declines={"channels": "luma weighs green most"},
     )  # fmt: skip
 
-    def __init__(self, *, domain: Domain = "wavelet", **base: Any) -> None:
+    def __init__(self, *, domain: Domain = "wavelet", noise: float | None = None, **base: Any) -> None:
         super().__init__(**base)
         choice("vif", "domain", domain, _DOMAINS)
         self.domain: Domain = domain
+        self.noise = NOISE[domain] if noise is None else real("vif", "noise", noise, above=0)
 
     @property
     def min_side(self) -> int:
         return smallest_side(self.domain)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return vif(x, y, domain=self.domain)
+        return vif(x, y, domain=self.domain, noise=self.noise)
 
     def settings(self) -> dict[str, object]:
-        return {"domain": self.domain, "colour": "luma-bt601"}
+        own = unusual({"noise": (self.noise, NOISE[self.domain])})
+        return {"domain": self.domain, "colour": "luma-bt601"} | own

@@ -18,11 +18,12 @@ from lookalike.ops import colour
 _OPPOSITE = 1e-5
 
 
-def ciede2000(x: Tensor, y: Tensor) -> Tensor:
+def ciede2000(x: Tensor, y: Tensor, k: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Tensor:
     """The CIEDE2000 difference of colours, eq. 2–22 of the paper.
 
     Args:
         x, y: L*, a*, b*, ``(n, 3, *spatial)``.
+        k: the parametric weights k_L, k_C and k_H.
 
     Returns:
         ΔE00, ``(n, 1, *spatial)``; 1 is about the least difference seen between two patches side by side.
@@ -55,7 +56,8 @@ def ciede2000(x: Tensor, y: Tensor) -> Tensor:
     turned = math.radians(30) * torch.exp(-(((h - math.radians(275)) / math.radians(25)) ** 2))
     RT = -torch.sin(2 * turned) * 2 * _seventh(C)
     SL = 1 + 0.015 * (L - 50) ** 2 / (20 + (L - 50) ** 2).sqrt()
-    l, c, h = dL / SL, dC / (1 + 0.045 * C), dH / (1 + 0.015 * C * T)  # noqa: E741 - as in the paper
+    kL, kC, kH = k
+    l, c, h = dL / (kL * SL), dC / (kC * (1 + 0.045 * C)), dH / (kH * (1 + 0.015 * C * T))  # noqa: E741 - as there
     return colour.root(l * l + c * c + h * h + RT * c * h).unsqueeze(1)
 
 

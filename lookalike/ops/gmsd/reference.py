@@ -1,7 +1,7 @@
 """How unevenly the gradients of two images agree, in plain torch: the meaning that the kernel is held to.
 
-Xue, Zhang, Mou, Bovik, IEEE TIP 23(2), 2014, doi 10.1109/TIP.2013.2293423, eq. 3–6; with masking Zhang, Sun,
-Rahmani, ICASSP 2017, doi 10.1109/ICASSP.2017.7952357, eq. 4.
+Xue, Zhang, Mou, Bovik, IEEE TIP 23(2), 2014, doi 10.1109/TIP.2013.2293423, eq. 3–6; with masking Zhang,
+Sander, Bermak, ICASSP 2017, doi 10.1109/ICASSP.2017.7952357, eq. 4.
 """
 
 from __future__ import annotations
