@@ -4,7 +4,7 @@ Balanov, Schwartz, Moshe, Peleg: Image quality assessment based on DCT subband s
 doi 10.1109/ICIP.2015.7351172.
 
 Differs from the paper: nothing; where its roots have no derivative the gradient is 0.
-Conventions: the authors' program (version 1.00 of 2015), to 1e-12 in float64, and to 2e-9 where images are flat:
+Conventions: the authors' program (version 1.00 of 2015), to 1e-12 in float64, and to 3e-8 where images are flat:
 blocks of 8x8 pixels side by side, what is left at the end dropped; zeros beyond the border of a subband; subbands
 of a weight below 0.01 do not count; the number of the worst 5 % of the blocks is rounded, halves up. Luma is taken
 of colour.
@@ -99,7 +99,7 @@ def _moments(x: Tensor, y: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor
     of_x, of_y = (F.unfold(image, 3, padding=1) for image in (x, y))
     if x.dtype != torch.float64:
         # Beside the brightness float32 loses small variances; what differs from the window's middle keeps them.
-        # In float64 the rounding of the plain sums is the authors' too: it shows, to 5e-9, where images are flat.
+        # In float64 the rounding of the plain sums is the authors' too: it shows, to 3e-8, where images are flat.
         of_x, of_y = of_x - of_x[:, 4:5], of_y - of_y[:, 4:5]
     mean_x, mean_y, xx, yy, xy = (
         (window * part).sum(1) for part in (of_x, of_y, of_x * of_x, of_y * of_y, of_x * of_y)

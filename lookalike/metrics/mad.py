@@ -345,10 +345,7 @@ class MAD(Metric):
             "mean_shift": "its blocks are judged by their contrast, which an even shift leaves as it was",
             "hsv_value": "a change of brightness keeps the contrasts, up to what the reference masks",
         },
-        declines={
-            "channels": "luma weighs green most",
-            "reach": "where the reference's own contrast hides all errors, the score is 0 without a gradient",
-        },
+        declines={"reach": "where the reference's contrast hides all errors, the score is 0 without a gradient"},
     )  # fmt: skip
 
     def __init__(self, *, convention: Convention = "authors", ppd: float | None = None, **base: Any) -> None:
