@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from lookalike.cli import show
-from lookalike.cli.codes import FAILED_ROWS
+from lookalike.cli.codes import FAILED_ROWS, NO, USAGE
 
 if TYPE_CHECKING:
+    from lookalike.cli.limits import Limit
+    from lookalike.scoring.pairs import Pairs
     from lookalike.scoring.run import Scored
 
 _PERCENTILES = (5, 50, 95)  # of a video's frames; JSON has more
@@ -22,19 +23,26 @@ _SHOWN = 20  # unpaired files, where all are saved
 
 
 def score(
-    reference: Annotated[Path, arg(metavar="REFERENCE")],
-    judged: Annotated[tuple[Path, ...], arg(metavar="JUDGED [JUDGED ...]", help_behavior_hint="")],
-    /,
     *,
+    paths: Positional[
+        Annotated[tuple[Path, ...], arg(metavar="REFERENCE JUDGED [JUDGED ...]", help_behavior_hint="")]
+    ] = (),
     metrics: Annotated[
         tuple[str, ...],
-        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: all cheap ones)"),
+        arg(aliases=["-m"], metavar="NAME [NAME ...]", help_behavior_hint="(default: of images a short list)"),
     ] = (),
+    all: bool = False,
     convention: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: wang2004)")] = None,
     data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
     profile: Annotated[Literal["srgb", "ignore"], arg(metavar="srgb|ignore")] = "srgb",
     max_pixels: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 178956970)")] = None,
+    pairs: Annotated[str | None, arg(metavar="FILE.csv|jsonl", help_behavior_hint="")] = None,
+    mask: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    ignore: Annotated[tuple[str, ...], arg(metavar="X,Y,W,H [X,Y,W,H ...]", help_behavior_hint="")] = (),
+    grey: bool = False,
+    fail_under: Annotated[tuple[str, ...], arg(metavar="NAME=N [NAME=N ...]", help_behavior_hint="")] = (),
+    fail_over: Annotated[tuple[str, ...], arg(metavar="NAME=N [NAME=N ...]", help_behavior_hint="")] = (),
     map: Annotated[Path | None, arg(metavar="FILE.png", help_behavior_hint="")] = None,
     json: bool = False,
     device: str = "cpu",
@@ -62,15 +70,27 @@ def score(
 ) -> int:
     """Measure how alike images are; every number carries the signature of how it was made.
 
-    Two images; or a folder of references and a folder for each method, whose pairs become a table, with statistics;
-    or two videos, frame by frame, or folders of videos, whose rows are means over frames. The same command on
-    folders resumes where it stopped. Methods are compared on the pairs that all of them have. Exit code 3:
-    finished, but some pairs have an error instead of a number, a score is NaN, or a method lacks an image.
+    A reference and images of it; or a folder of references and a folder for each method, or a list of pairs, which
+    become a table, with statistics; or two videos, frame by frame, or folders of videos, whose rows are means over
+    frames. The same command on folders resumes where it stopped. Methods are compared on the pairs that all of them
+    have. Exit code 3: finished, but some pairs have an error instead of a number, a score is NaN, or a method lacks
+    an image.
 
     Args:
-        reference: the image, folder or video that is right.
-        judged: what is to be judged; of folders as many as there are methods.
-        metrics: which metrics, named after the images (see `lookalike metrics`).
+        paths: the image, folder or video that is right, and what is to be judged: images as many as there are, a
+            folder for each method, one video. One image may be -, standard input.
+        metrics: which metrics, named after the images (see `lookalike metrics`), each a column. They take options
+            as losses do: 'ssim(convention=wang-matlab)' 'ssim(convention=scikit-image)'
+            'psnr(luma=ycbcr, crop_border=4)'.
+        all: every metric that needs no learned weights and is quick, as folders and videos have it by default.
+        pairs: instead of folders: a list with the columns reference and image, and perhaps method and pair; - is
+            standard input.
+        mask: a grey image whose white pixels count, for the metrics that take one.
+        ignore: rectangles that do not count, likewise.
+        grey: compare in grey, coloured images by their luma (BT.601); a grey and a coloured one are refused
+            otherwise.
+        fail_under: limits: exit code 1 when a score is below, or not there.
+        fail_over: limits: exit code 1 when a score is above, or not there.
         convention: which program's SSIM is meant (see `lookalike metrics --conventions`).
         data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.
@@ -99,45 +119,102 @@ def score(
         seed: of the bootstrap.
         force: replace files that lookalike did not write; inputs are never replaced.
     """
-    if not judged:
-        raise ValueError(
-            f"score: {reference} needs something to be compared with: name what is judged after the reference; "
-            "a set of images without references is out of scope"
-        )
+    from lookalike.cli import limits as room
+
+    if metrics and all:
+        raise ValueError("score: --all is every metric, and -m names some; ask for one of them")
+    limits = room.parsed(fail_under, fail_over)
     extent = show.extent(data_range, "score")
     how: dict[str, Any] = {"convention": convention, "device": device, "force": force}
     reading: dict[str, Any] = {"alpha": alpha, "profile": profile, **show.limit(max_pixels, "score")}
     before: dict[str, Any] = {"crop_border": crop_border, "luma": luma, "resize": resize}
     aligned: dict[str, Any] = {"align": align, "offset": _offset(offset), "yuv": yuv}
-    if reference.is_dir() or any(path.is_dir() for path in judged):
-        videos = _hold_videos(reference)
+    masked = _masked(mask, ignore)
+    if metrics:
+        metrics = room.asked(metrics, limits)
+    listed = _listed(pairs, paths)
+    if listed is not None or any(path.is_dir() for path in paths):
+        reference, folders = (None, ()) if listed is not None else _two(paths)
+        before["luma"] = _in_grey(grey, luma)
+        videos = reference is not None and _hold_videos(reference)
         if videos:
             raw = profile == "ignore"
             _refuse(
                 "folders of videos", map=map, data_range=data_range, cluster=cluster, profile=raw,
-                max_pixels=max_pixels,
+                max_pixels=max_pixels, mask=mask, ignore=ignore,
             )  # fmt: skip
             if aligned["offset"] == "auto":
                 raise ValueError("score: --offset auto is for two videos; a folder takes one offset, or none")
             before |= aligned | {"alpha": alpha}
         else:
             _refuse("folders of images", map=map, **aligned)
-            before |= {"data_range": extent, "cluster": cluster, **reading}
+            before |= {"data_range": extent, "cluster": cluster, "listed": listed, **reading, **masked}
         return _folders(
-            reference, judged, metrics, json, videos=videos, output=output, latex=latex, match=match,
+            reference, folders, metrics, json, limits, videos=videos, output=output, latex=latex, match=match,
             hashed=hash, allow_missing=allow_missing, workers=workers, seed=seed, **how, **before,
         )  # fmt: skip
-    if len(judged) != 1:
-        raise ValueError(f"score: one image is compared with one image, got {len(judged)}; put them in folders")
-    [image] = judged
+    reference, judged = _two(paths)
     apart: dict[str, Any] = {"allow_missing": allow_missing, "latex": latex, "cluster": cluster, "hash": hash}
-    if _are_videos(reference, image):
+    if _are_videos(reference, judged[0]):
         raw = profile == "ignore"
         _refuse("two videos", map=map, data_range=data_range, profile=raw, max_pixels=max_pixels, **apart)
-        how |= before | aligned | {"alpha": alpha}
-        return _videos(reference, image, metrics, json, output=output, workers=workers, seed=seed, **how)
-    _refuse("two images", output=output, workers=workers, **apart, **before, **aligned)
-    return _pair(reference, image, metrics, map, json, data_range=extent, **reading, **how)
+        if len(judged) != 1:
+            raise ValueError(f"score: one video is compared with one video, got {len(judged)}")
+        if yuv and (mask or ignore):
+            raise ValueError(
+                "score: --mask and --ignore are of pictures, and --yuv of planes, which have other sizes"
+            )
+        before["luma"] = _in_grey(grey, luma)
+        how |= before | aligned | masked | {"alpha": alpha}
+        return _videos(
+            reference, judged[0], metrics, json, limits, output=output, workers=workers, seed=seed, **how
+        )  # fmt: skip
+    _refuse(
+        "two images" if len(judged) == 1 else "images", output=output, workers=workers, **apart, **before, **aligned
+    )
+    from lookalike.cli import score_images
+
+    return score_images.score(
+        reference, judged, metrics, limits, map=map, json=json, everything=all, grey=grey, data_range=extent,
+        **reading, **how, **masked,
+    )  # fmt: skip
+
+
+def _two(paths: tuple[Path, ...]) -> tuple[Path, tuple[Path, ...]]:
+    """The reference and what is judged."""
+    if not paths:
+        show.as_remarks(["score: name the reference and what is judged, or a list of pairs with --pairs"])
+        raise SystemExit(USAGE)
+    if len(paths) == 1:
+        raise ValueError(
+            f"score: {paths[0]} needs something to be compared with: name what is judged after the reference; "
+            "a set of images without references is out of scope"
+        )
+    return paths[0], paths[1:]
+
+
+def _listed(pairs: str | None, paths: tuple[Path, ...]) -> Pairs | None:
+    if pairs is None:
+        return None
+    if paths:
+        raise ValueError(f"score: --pairs names all pairs, and {paths[0]} is one more; leave one of them out")
+    from lookalike.scoring.pairs import listed
+
+    return listed(sys.stdin if pairs == "-" else Path(pairs))
+
+
+def _masked(mask: Path | None, ignore: tuple[str, ...]) -> dict[str, Any]:
+    if mask is None and not ignore:
+        return {}
+    from lookalike.scoring.masks import rectangle
+
+    return {"mask": None if mask is None else str(mask), "ignored": tuple(map(rectangle, ignore))}
+
+
+def _in_grey(grey: bool, luma: str | None) -> str | None:
+    if grey and luma is not None:
+        raise ValueError(f"score: --grey is luma by BT.601, and --luma asks for {luma}; keep one of them")
+    return "bt601" if grey else luma
 
 
 def _hold_videos(folder: Path) -> bool:
@@ -178,73 +255,12 @@ def _refuse(what: str, **given: Any) -> None:
         raise ValueError(f"score: {', '.join(unused)} is not for {what}")
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave the search for garbage: importing torch makes a hundred thousand objects, and hardly any garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _pair(
-    reference: Path,
-    judged: Path,
-    metrics: tuple[str, ...],
-    map: Path | None,
-    json: bool,
-    force: bool,
-    **options: Any,
-) -> int:
-    if map is not None:
-        if len(metrics) > 1:
-            raise ValueError(f"score: --map draws one metric, name one of {', '.join(metrics)} with -m")
-        from lookalike.records import outputs
-
-        outputs.claim(map, who="score", inputs=(reference, judged), force=force)
-    with _uncollected():
-        from lookalike import registry
-        from lookalike.scoring.maps import write_map
-        from lookalike.scoring.pair import measure
-
-        found = measure(judged, reference, metrics or None, **options)
-    undefined = [one.metric for one in found if one.value is not None and isnan(one.value)]
-    code = FAILED_ROWS if undefined else 0
-    drawn = None
-    if map is not None:
-        drawn = write_map(map, judged, reference, metrics[0] if metrics else "ssim", force=force, **options)
-    rows = []
-    for one in found:
-        facts = registry.metric_class(one.metric).facts
-        rows.append(one._asdict() | {"better": facts.better, "unit": facts.unit})
-    if json:
-        said = {"reference": str(reference), "judged": str(judged), "scores": rows}
-        show.as_json(said if drawn is None else said | {"map": drawn._asdict()})
-        return code
-    show.as_table(
-        ("metric", "value", "better", "signature"),
-        [
-            (row["metric"], f"{show.number(row['value'])} {row['unit']}".rstrip(), row["better"],
-             row["signature"] if row["value"] is not None else row["reason"])
-            for row in rows
-        ],
-        numbers=(1,),
-    )  # fmt: skip
-    if drawn is not None:
-        show.as_path(f"{drawn.file}: {drawn.legend}")
-    show.as_remarks(found[0].remarks if found else ())
-    show.as_remarks(f"failed: {name}: the score is not a number (NaN)" for name in undefined)
-    return code
-
-
 def _folders(
-    reference: Path,
+    reference: Path | None,
     folders: tuple[Path, ...],
     metrics: tuple[str, ...],
     json: bool,
+    limits: list[Limit],
     *,
     videos: bool,
     output: Path | None,
@@ -253,6 +269,7 @@ def _folders(
     force: bool,
     **options: Any,
 ) -> int:
+    from lookalike.cli.limits import of_statistics
     from lookalike.records import outputs, tables
     from lookalike.records.runs import write_text
     from lookalike.scoring.latex import latex_table
@@ -267,7 +284,7 @@ def _folders(
     options |= {"output": output, "force": force}
     try:
         with _bar() as progress:
-            if videos:
+            if videos and reference is not None:
                 from lookalike.scoring.video.folders import score_video_folders
 
                 found, remarks = score_video_folders(
@@ -297,13 +314,23 @@ def _folders(
                 show.as_path(path)
     show.as_remarks(remarks)
     _complain(found, everything=output is None)
+    crossed = of_statistics(limits, found.statistics["methods"])
+    show.as_remarks(crossed)
     incomplete = (found.missing or found.extra) and not allow_missing
-    return FAILED_ROWS if found.failed or incomplete else 0
+    return FAILED_ROWS if found.failed or incomplete else NO if crossed else 0
 
 
 def _videos(
-    reference: Path, judged: Path, metrics: tuple[str, ...], json: bool, *, output: Path | None, **options: Any
+    reference: Path,
+    judged: Path,
+    metrics: tuple[str, ...],
+    json: bool,
+    limits: list[Limit],
+    *,
+    output: Path | None,
+    **options: Any,
 ) -> int:
+    from lookalike.cli.limits import of_statistics
     from lookalike.scoring.video.score import curve, score_videos
 
     with _bar("frames") as progress:
@@ -347,7 +374,9 @@ def _videos(
     show.as_remarks(f"failed: frame {int(row.pair)}: {row.error}" for row in failed[:_SHOWN])
     if len(failed) > _SHOWN:
         show.as_remarks([f"failed: {len(failed) - _SHOWN} more frames"])
-    return FAILED_ROWS if failed else 0
+    crossed = of_statistics(limits, found.statistics["methods"])
+    show.as_remarks(crossed)
+    return FAILED_ROWS if failed else NO if crossed else 0
 
 
 def _say(found: Scored, everything: bool) -> None:

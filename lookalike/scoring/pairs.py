@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import re
 import unicodedata
@@ -9,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TextIO
 
 from lookalike.files import SUFFIXES, is_image, walk
 from lookalike.scoring.video.streams import SUFFIXES as VIDEOS
 from lookalike.scoring.video.streams import is_video
 
 _SHOWN = 3  # names in an error
+_LISTED = ("reference", "image", "method", "pair")  # columns of a list
 
 
 Kind = Literal["image", "video"]
@@ -264,3 +268,81 @@ def _nothing(
         f"score: no {kind} of {folder} has a reference in {reference} by --match {match}: there {there} …, "
         f"here {here} …; see --match name and --match with a regular expression"
     )
+
+
+def listed(source: Path | TextIO) -> Pairs:
+    """The pairs of a list: a csv with a header, or JSON lines, with the columns ``reference`` and ``image``.
+
+    ``method`` and ``pair`` may be there too: whose image it is (the list's name by default), and what the pair is
+    called (the image's path, or the reference's where there are methods). Relative paths begin in the list's
+    folder; of a list from standard input in the current one.
+
+    Args:
+        source: the file, or an open one.
+
+    Raises:
+        ValueError: when it is no such list, with the line.
+    """
+    if isinstance(source, Path):
+        if not source.is_file():
+            raise ValueError(f"score: --pairs {source}: no such file")
+        name, beside = source.stem, str(source.parent)
+        try:
+            text = source.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"score: --pairs {source}: cannot be read ({error})") from None
+    else:
+        name, beside, text = "pairs", "", source.read()
+    rows = _rows(text, name)
+    several = any(row.get("method") for _, row in rows)
+    groups: dict[str, tuple[str, dict[str, str]]] = {}
+    methods: dict[str, None] = {}
+    for line, row in rows:
+        reference, image = (os.path.join(beside, row[column]) for column in ("reference", "image"))
+        method = row.get("method") or name
+        pair = row.get("pair") or (row["reference"] if several else row["image"])
+        methods[method] = None
+        known, images = groups.setdefault(pair, (reference, {}))
+        if known != reference:
+            raise ValueError(f"score: --pairs {name}: line {line}: {pair!r} had another reference; name pairs")
+        if method in images:
+            raise ValueError(f"score: --pairs {name}: line {line}: {method} has {pair!r} twice; name pairs")
+        images[method] = image
+    names = tuple(methods)
+    found = [
+        Group(pair, reference, tuple(images.get(method) for method in names))
+        for pair, (reference, images) in sorted(groups.items())
+    ]
+    lacking = [
+        Lacking(at, group.pair, group.reference, "")
+        for at in range(len(names))
+        for group in found
+        if group.images[at] is None
+    ]
+    unpaired = [
+        Unpaired(one.reference, f"no image of {names[one.method]} in the list", "missing") for one in lacking
+    ]
+    return Pairs("", ("",) * len(names), names, found, unpaired, lacking, 0)
+
+
+def _rows(text: str, name: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a list with the number of their lines."""
+    try:
+        if text.lstrip().startswith("{"):
+            lines = [(at, line) for at, line in enumerate(text.splitlines(), 1) if line.strip()]
+            rows = [(at, json.loads(line)) for at, line in lines]
+        else:
+            reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+    except (csv.Error, ValueError) as error:
+        raise ValueError(f"score: --pairs {name}: neither a csv nor JSON lines ({error})") from None
+    if not rows:
+        raise ValueError(f"score: --pairs {name}: names no pairs below its header, reference,image")
+    for at, row in rows:
+        right = isinstance(row, dict) and None not in row
+        right = right and all(isinstance(row.get(key, ""), str) for key in _LISTED)
+        if not right or not row.get("reference") or not row.get("image"):
+            raise ValueError(
+                f"score: --pairs {name}: line {at}: needs a reference and an image (and may have method and pair)"
+            )
+    return rows

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkstemp
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from lookalike.records import outputs, runs, statistics, tables
 from lookalike.records.tables import Row
 from lookalike.scoring import recipe as recipes
 from lookalike.scoring.journal import Entry, Journal
+from lookalike.scoring.masks import Rectangle
 from lookalike.scoring.pairs import Pairs, find
 from lookalike.scoring.recipe import Decoded, Luma, Recipe, Resize, Scorer, Work
 
@@ -82,10 +83,13 @@ class Scored:
 
 
 def score_folders(
-    reference: Path,
+    reference: Path | None,
     folders: Sequence[Path],
     metrics: Sequence[str] | None = None,
     *,
+    listed: Pairs | None = None,
+    mask: str | None = None,
+    ignored: tuple[Rectangle, ...] = (),
     output: Path | None = None,
     match: str = "stem",
     data_range: DataRange | None = None,
@@ -107,8 +111,10 @@ def score_folders(
     """Score every image of some folders against its reference.
 
     Args:
-        reference: the folder of references.
+        reference: the folder of references; None where the pairs are listed.
         folders: one a method.
+        listed: the pairs themselves, as `pairs.listed` reads them, instead of folders.
+        mask, ignored: see `recipe.Recipe`.
         metrics: names; None takes every cheap metric, and one that declines a pair leaves a gap.
         output: the table; its journal stands beside it. None keeps nothing.
         match: see `pairs.find`.
@@ -135,7 +141,9 @@ def score_folders(
         tables.check(output)
     if data_range is not None:
         bounds(data_range)
-    pairs = find(reference, folders, match)
+    if listed is None and reference is None:
+        raise ValueError("score: needs a folder of references, or a list of pairs")
+    pairs = listed if listed is not None else find(cast(Path, reference), folders, match)
     claimed(output, pairs, force)
     carried, floats = recipes.carried_by(
         _first_paths(pairs), data_range, alpha=alpha, profile=profile, max_pixels=max_pixels
@@ -143,7 +151,7 @@ def score_folders(
     recipe = Recipe(
         metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None, carried=carried,
         floats=floats, convention=convention, alpha=alpha, profile=profile, max_pixels=max_pixels,
-        crop_border=crop_border, luma=luma, resize=resize,
+        crop_border=crop_border, luma=luma, resize=resize, mask=mask, ignored=ignored,
         device=usable_device(device), hashed=hashed,
     )  # fmt: skip
     scorer = Scorer(recipe)
@@ -421,7 +429,7 @@ def _rows(journal: Journal, pairs: Pairs, places: Sequence[int], metrics: int) -
         if lack.image:
             error = f"{tables.EXTRA}no reference in {pairs.reference}"
         else:
-            error = f"{tables.MISSING}no {pairs.kind} in {pairs.folders[lack.method]}"
+            error = f"{tables.MISSING}no {pairs.kind} in {pairs.folders[lack.method] or 'the list'}"
         yield Row(
             pairs.methods[lack.method], lack.pair, lack.reference, lack.image, None, None, (None,) * metrics, error
         )

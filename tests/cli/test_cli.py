@@ -22,6 +22,7 @@ from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.losses.presets import PRESETS
 from lookalike.metric import PROMISES
+from lookalike.records import tables
 
 BROKEN_LOSS = """
 import torch
@@ -307,7 +308,7 @@ def test_the_help_of_what_is_switched_off_says_what_that_does(
 
 
 def test_score_prints_a_row_a_metric(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    done = called(capsys, "score", *pair)
+    done = called(capsys, "score", *pair, "--all")
     assert done.returncode == 0
     assert done.stderr == ""
     rows = {line.split()[0]: line for line in done.stdout.splitlines()[2:]}
@@ -349,16 +350,224 @@ def test_score_takes_conventions_and_ranges(
     assert "one number or two" in refused("score", *pair, "--data-range", "1", "2", "3", capsys=capsys)
 
 
-def test_score_shows_a_dash_and_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_apply_is_one_line_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = tmp_path / "small.png"
     Image.fromarray(data.camera()[:40, :40]).save(small)
-    assert main(["score", str(small), str(small)]) == 0
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ms_ssim ")]
-    assert "—" in line
-    assert "at least 161 px" in line
+    for more in ([], ["--all"]):
+        assert main(["score", str(small), str(small), *more]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert not any(line.startswith("ms_ssim ") for line in lines)
+        assert lines[-1].startswith("no number: ")
+        assert "ms_ssim (needs images of at least 161 px" in lines[-1]
     assert "at least 161 px" in refused("score", small, small, "-m", "ms_ssim", capsys=capsys)
     rows = printed_json(capsys, "score", small, small)["scores"]
     assert {row["metric"] for row in rows if row["value"] is None} >= {"ms_ssim"}
+
+
+def test_images_are_scored_by_a_short_list_that_people_know(
+    pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [row["metric"] for row in printed_json(capsys, "score", *pair)["scores"]]
+    wanted = ["psnr", "ssim", "ms_ssim", "cw_ssim", "gmsd", "flip", "ssimulacra2", "lpips_alex"]
+    assert names in (wanted, wanted[:-1])  # the last where its weights are here
+    assert "--all is every metric" in refused("score", *pair, "--all", "-m", "l1", capsys=capsys)
+
+
+def test_one_table_holds_several_conventions(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [
+        "psnr",
+        "ssim(convention=wang-matlab)",
+        "ssim(convention=scikit-image)",
+        "psnr(luma=ycbcr, crop_border=4)",
+    ]
+    rows = printed_json(capsys, "score", *pair, "-m", *columns)["scores"]
+    assert [row["metric"] for row in rows] == columns
+    [alone] = printed_json(capsys, "score", *pair, "-m", "ssim", "--convention", "wang-matlab")["scores"]
+    assert (rows[1]["value"], rows[1]["signature"]) == (alone["value"], alone["signature"])
+    y, x = (np.asarray(Image.open(path))[4:-4, 4:-4] / 255 @ [65.481, 128.553, 24.966] + 16 for path in pair)
+    assert rows[3]["value"] == pytest.approx(20 * np.log10(255 / np.sqrt(np.square(x - y).mean())), abs=1e-4)
+    assert rows[3]["signature"] == "psnr|cap:100|range:255|crop:4|luma:ycbcr|v:1"
+    for name, path in zip(("ref", "x"), pair, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(path.read_bytes())
+    table = tmp_path / "o.csv"
+    assert main(["score", str(tmp_path / "ref"), str(tmp_path / "x"), "-m", *columns, "-o", str(table)]) == 0
+    capsys.readouterr()
+    assert main(["report", str(table)]) == 0
+    read = tables.read(table)
+    assert read.metrics == tuple(columns)
+    assert read.rows[0].values == tuple(row["value"] for row in rows)
+    assert list(read.metadata["signatures"].values()) == [row["signature"] for row in rows]
+    capsys.readouterr()
+    for text, words in (
+        ("0.5*ssim", "a column is one metric"), ("ssim + l1", "a column is one metric"),
+        ("ssim(convention=wang)", "did you mean"), ("psnr(luma=red)", "luma must be one of"),
+        ("psnr(crop_border=-1)", "crop_border must be a whole number of at least 0"),
+        ("psnr(data_range=255)", "--data-range is for all"), ("ssim(", "cannot read"),
+        ("psnr(crop_border=100)", "nothing is left of 200x200 px"),
+    ):  # fmt: skip
+        assert words in refused("score", *pair, "-m", text, capsys=capsys)
+
+
+def test_one_reference_and_several_images(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.png"
+    Image.open(pair[0]).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
+    found = printed_json(capsys, "score", *pair, other, "-m", "psnr")
+    assert [image["judged"] for image in found["images"]] == [str(pair[1]), str(other)]
+    for image in found["images"]:
+        [alone] = printed_json(capsys, "score", pair[0], image["judged"], "-m", "psnr")["scores"]
+        assert image["scores"] == [alone]
+    assert main(["score", *map(str, pair), str(other), "-m", "psnr"]) == 0
+    header, _, line, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["metric", "judged.png", "other.png", "better"]
+    assert line.split()[0::2] == ["psnr", "dB", "dB"]
+    assert last.startswith("psnr: psnr|cap:100|")
+    several = refused("score", *pair, other, "--map", tmp_path / "m.png", capsys=capsys)
+    assert "--map draws one metric of one image" in several
+
+
+def test_an_image_from_standard_input(pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with pair[1].open("rb") as file:
+        done = run("score", pair[0], "-", "-m", "l1", "--json", stdin=file)
+    [row] = printed_json(capsys, "score", *pair, "-m", "l1")["scores"]
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["judged"], found["scores"]) == ("-", [row])
+    assert "gives one image" in refused("score", "-", "-", capsys=capsys)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_list_of_pairs(
+    pair: tuple[Path, Path], tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, path in (("y.png", pair[0]), ("x.png", pair[1])):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    rows = [("y.png", "x.png", "net"), ("y.png", "y.png", "copy"), (str(pair[0]), str(pair[1]), "net")]
+    text = "reference,image,method\n" + "".join(",".join(row) + "\n" for row in rows)
+    if kind == "jsonl":
+        keys = ("reference", "image", "method")
+        text = "".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows)
+    (tmp_path / f"list.{kind}").write_text(text)
+    table = tmp_path / "o.csv"
+    command = ["score", "--pairs", str(tmp_path / f"list.{kind}"), "-m", "psnr", "-o", str(table)]
+    assert main(command) == 3  # copy lacks one of the two pairs
+    assert "1 missing" in capsys.readouterr().out
+    assert main([*command, "--allow-missing"]) == 0
+    capsys.readouterr()
+    found = {(row.method, row.pair): row for row in tables.read(table).rows}
+    assert found[("copy", "y.png")].values == (100.0,)
+    [alone] = printed_json(capsys, "score", *pair, "-m", "psnr")["scores"]
+    assert found[("net", "y.png")].values == found[("net", str(pair[0]))].values == (alone["value"],)
+    assert found[("copy", str(pair[0]))].error == "missing: no image in the list"
+    assert "is one more; leave one of them out" in refused(*command, pair[0], capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no pairs below its header"),
+        ("a.png,b.png\n", "names no pairs below its header"),
+        ("a.png,b.png\na.png,c.png\n", "line 2: needs a reference and an image"),
+        ("reference,image\na.png\n", "line 2: needs a reference and an image"),
+        ("reference,image\na.png,b.png,c.png\n", "line 2: needs a reference and an image"),
+        ("reference,image\na.png,b.png\na.png,b.png\n", "line 3: list has 'b.png' twice"),
+        ('{"reference": "a.png", "image": 3}\n', "line 1: needs a reference and an image"),
+        ('{"reference": "a.png"\n', "neither a csv nor JSON lines"),
+    ],
+)
+def test_a_list_that_is_none(text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    assert words in refused("score", "--pairs", tmp_path / "list.csv", "-m", "psnr", capsys=capsys)
+    assert "no such file" in refused("score", "--pairs", tmp_path / "none.csv", capsys=capsys)
+
+
+def test_limits_end_in_1(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def code(*limits: str, paths: Sequence[Path] = pair) -> int:
+        found = main(["score", *map(str, paths), "-m", "psnr", *limits])
+        capsys.readouterr()
+        return found
+
+    [row] = printed_json(capsys, "score", *pair, "-m", "psnr")["scores"]
+    under, over = str(row["value"] - 0.01), str(row["value"] + 0.01)
+    assert code("--fail-under", f"psnr={under}", "--fail-over", f"psnr={over}") == 0
+    assert code("--fail-under", f"psnr={over}") == 1
+    assert code("--fail-over", f"psnr={under}") == 1
+    assert code("--fail-under", "ssim=0.99") == 1  # scored for its limit
+    assert code("--fail-over", "mse=1e-9") == 1
+    assert code("--fail-under", "ssim(convention=piq)=0.001") == 0
+    for name, count in (("ref", 0), ("x", 1)):
+        (tmp_path / name).mkdir()
+        for index in range(3):  # the last of three pairs is noisy
+            (tmp_path / name / f"{index}.png").write_bytes(pair[count if index == 2 else 0].read_bytes())
+    folders = [tmp_path / "ref", tmp_path / "x"]
+    assert code("--fail-under", f"psnr={over}", paths=folders) == 1
+    assert code("--fail-under", f"psnr={under}", paths=folders) == 0
+    assert main(["score", *map(str, folders), "-m", "psnr", "--fail-under", f"psnr={over}"]) == 1
+    assert f"limit: x, 2: psnr is {row['value']:.6g}, under" in capsys.readouterr().err
+    for text in ("psnr", "=3", "psnr=nan", "psnr=high"):
+        assert "takes NAME=NUMBER" in refused("score", *pair, "--fail-under", text, capsys=capsys)
+
+
+def test_only_what_counts_is_scored(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    mask[:100] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    y, x = (np.asarray(Image.open(path)).astype(float) / 255 for path in pair)
+    [row] = printed_json(capsys, "score", *pair, "-m", "l1", "--mask", tmp_path / "mask.png")["scores"]
+    assert row["value"] == pytest.approx(np.abs(x - y)[:100].mean(), abs=1e-6)
+    assert "|mask:" in row["signature"]
+    [same] = printed_json(capsys, "score", *pair, "-m", "l1", "--ignore", "0,100,200,100")["scores"]
+    assert same["value"] == pytest.approx(row["value"], abs=1e-7)
+    assert same["signature"] == "l1|range:255|ignore:0,100,200,100|v:1"
+    for name, path in zip(("ref", "x"), pair, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(path.read_bytes())
+    found = printed_json(
+        capsys, "score", tmp_path / "ref", tmp_path / "x", "-m", "l1", "--mask", tmp_path / "mask.png"
+    )
+    assert found["signatures"]["l1"] == row["signature"]
+    assert found["statistics"]["methods"]["x"]["l1"]["mean"] == pytest.approx(row["value"], abs=1e-7)
+    everything = printed_json(capsys, "score", *pair, "--mask", tmp_path / "mask.png")["scores"]
+    none = next(name for name in ("cw_ssim", "flip", "ssimulacra2") if not registry.metric_class(name).facts.masks)
+    assert {one["metric"]: one["value"] is None for one in everything}[none]
+    Image.fromarray(mask[:50]).save(tmp_path / "small.png")
+    for more, words in (
+        (["--mask", tmp_path / "small.png"], "the mask is 200x50 px, the pair 200x200 px"),
+        (["--mask", pair[0]], "a mask is grey"),
+        (["--ignore", "0,0,9"], "--ignore takes X,Y,W,H"),
+        (["--ignore", "150,0,60,10"], "does not lie inside 200x200 px"),
+    ):
+        assert words in refused("score", *pair, "-m", "l1", *more, capsys=capsys)
+    assert "takes no mask" in refused("score", *pair, "-m", none, "--ignore", "0,0,9,9", capsys=capsys)
+    whole = ["--ignore", "0,0,200,200"]
+    assert main(["score", *map(str, pair), "-m", "l1", *whole]) == 3  # nothing is left: no number
+    assert "failed: l1: the score is not a number (NaN)" in capsys.readouterr().err
+
+
+def test_grey_against_colour(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grey = tmp_path / "grey.png"
+    Image.open(pair[1]).convert("L").save(grey)
+    assert "the image judged is grey" in refused("score", pair[0], grey, "-m", "psnr", capsys=capsys)
+    [row] = printed_json(capsys, "score", pair[0], grey, "-m", "psnr", "--grey")["scores"]
+    y, x = (
+        np.asarray(Image.open(path).convert("RGB")).astype(float) @ [0.299, 0.587, 0.114]
+        for path in (pair[0], grey)
+    )
+    assert row["value"] == pytest.approx(20 * np.log10(255 / np.sqrt(np.square(x - y).mean())), abs=1e-3)
+    assert row["signature"] == "psnr|cap:100|range:255|luma:bt601|v:1"
+    for name, path in zip(("ref", "x"), (pair[0], grey), strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(path.read_bytes())
+    folders = [tmp_path / "ref", tmp_path / "x"]
+    found = printed_json(capsys, "score", *folders, "-m", "psnr", "--grey")
+    assert found["statistics"]["methods"]["x"]["psnr"]["mean"] == pytest.approx(row["value"], abs=1e-5)
+    assert "keep one of them" in refused("score", *folders, "--grey", "--luma", "ycbcr", capsys=capsys)
 
 
 def test_score_writes_a_map(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -384,7 +593,6 @@ def test_score_refuses_what_it_cannot_read(
     assert refused("score", text, pair[1], capsys=capsys).startswith(f"{text}: not an image")
     assert refused("score", pair[0], tmp_path / "no\nsuch.png", capsys=capsys).endswith("such.png: no such file")
     assert "is a file, not a folder" in refused("score", tmp_path, pair[1], capsys=capsys)
-    assert "one image is compared with one image" in refused("score", *pair, pair[1], capsys=capsys)
     assert "--crop-border is not for two images" in refused("score", *pair, "--crop-border", "4", capsys=capsys)
     assert "without references is out of scope" in refused("score", tmp_path, capsys=capsys)
     assert "did you mean 'ssim'?" in refused("score", *pair, "-m", "simm", capsys=capsys)

@@ -25,6 +25,7 @@ from lookalike.batches import usable_device
 from lookalike.records import outputs, statistics, tables
 from lookalike.records.tables import Row
 from lookalike.scoring.journal import Entry
+from lookalike.scoring.masks import Rectangle
 from lookalike.scoring.recipe import Luma, Recipe, Resize
 from lookalike.scoring.run import Progress, cores, one_thread_each
 from lookalike.scoring.video.alignment import MISSING, REACH, Shift, Shifts, Together, by_number, by_time
@@ -68,6 +69,8 @@ def score_videos(
     output: Path | None = None,
     convention: str | None = None,
     alpha: str | None = None,
+    mask: str | None = None,
+    ignored: tuple[Rectangle, ...] = (),
     crop_border: int = 0,
     luma: Luma | None = None,
     resize: Resize | None = None,
@@ -87,7 +90,7 @@ def score_videos(
         judged: the video to be judged.
         metrics: names; None takes every cheap metric.
         output: the table, a row a frame.
-        convention, alpha, crop_border, luma, resize, device: see `recipe.Recipe`.
+        convention, alpha, mask, ignored, crop_border, luma, resize, device: see `recipe.Recipe`.
         align: frames of the same ``"number"``, or shown at the same ``"time"``; None: of the same number, and
             videos of other rates are refused.
         offset: by how many frames of the reference the judged video is late (negative: early); ``"auto"`` finds it,
@@ -125,7 +128,7 @@ def score_videos(
     recipe = Recipe(
         metrics=tuple(registry.cheap() if metrics is None else metrics), named=metrics is not None,
         convention=convention, alpha=alpha, crop_border=crop_border, luma=luma, resize=resize,
-        device=usable_device(device), before=aligned(align, offset),
+        mask=mask, ignored=ignored, device=usable_device(device), before=aligned(align, offset),
     )  # fmt: skip
     scorer = FrameScorer(recipe, known.treatment, yuv)
     shifts = Shifts()
