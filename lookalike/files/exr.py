@@ -24,6 +24,7 @@ def load(path: Path, max_pixels: int) -> tuple[NDArray[np.float32], tuple[str, .
         RuntimeError, ValueError: for a damaged file.
     """
     try:
+        import Imath
         import OpenEXR
     except ImportError:
         raise needs(str(path), "OpenEXR", "formats") from None
@@ -47,10 +48,12 @@ def load(path: Path, max_pixels: int) -> tuple[NDArray[np.float32], tuple[str, .
         wanted = (*wanted, "A")
     if any((channels[name].xSampling, channels[name].ySampling) != (1, 1) for name in wanted):
         raise UnreadableImage(f"{path}: holds subsampled channels; save it at full resolution")
-    planes = whole(str(path), separate_channels=True).channels()
-    arrays = [np.asarray(planes[name].pixels) for name in wanted]
-    if any(array.dtype.kind != "f" or array.shape != (height, width) for array in arrays):
+    opened: Any = OpenEXR.InputFile(str(path))  # raises on damage, of which `File` prints and goes on
+    kinds = opened.header()["channels"]
+    if "deep" in str(header.get("type")) or any(kinds[name].type.v == Imath.PixelType.UINT for name in wanted):
         raise UnreadableImage(f"{path}: holds integers or deep samples; save it as half or float scan lines")
+    planes = opened.channels(list(wanted), Imath.PixelType(Imath.PixelType.FLOAT))
+    arrays = [np.frombuffer(plane, np.float32).reshape(height, width) for plane in planes]
     left_out = sorted(set(channels) - set(wanted))
     remarks = (f"channels left out: {', '.join(left_out)}",) if left_out else ()
-    return np.stack(arrays, 2).astype(np.float32), remarks
+    return np.stack(arrays, 2), remarks

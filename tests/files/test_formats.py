@@ -163,6 +163,21 @@ def test_openexr(tmp_path: Path, half: bool) -> None:
     assert "claims more than 100 pixels" in str(outcome(Path(path), max_pixels=100))
 
 
+def test_damaged_openexr_is_refused_and_nothing_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    exr: Any = pytest.importorskip("OpenEXR")
+    path = tmp_path / "a.exr"
+    exr.File({"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}, {"RGB": numbers("f4", 3)}).write(
+        str(path)
+    )
+    good = path.read_bytes()
+    for cut in (50, 400, len(good) // 2, len(good) - 10):
+        path.write_bytes(good[:cut])
+        assert "truncated or damaged" in str(outcome(path))
+    assert capfd.readouterr().out == ""  # where scores go
+
+
 @pytest.mark.parametrize(("dtype", "samples"), [("u1", 1), ("u1", 3), ("u2", 1), ("u2", 3), ("f4", 3)])
 def test_jpeg_xl(tmp_path: Path, dtype: str, samples: int) -> None:
     array = numbers(dtype, samples)
