@@ -713,6 +713,11 @@ BYTES = {
     "gif": lambda path: saved(path, picture(), "P"),
     "webp": lambda path: saved(path, picture()),
     "bmp": lambda path: saved(path, picture()),
+    "avif": lambda path: saved(path, picture()),
+    "jp2": lambda path: saved(path, picture()),
+    "progressive.jpg": lambda path: saved(path, picture(), progressive=True),
+    "deep.ppm": lambda path: path.write_bytes(b"P6 31 24 65535\n" + deep(3).astype(">u2").tobytes()),
+    "pfm": lambda path: path.write_bytes(b"Pf\n31 24\n-1\n" + (picture(channels=1) / 255).astype("<f4").tobytes()),
 }
 
 
