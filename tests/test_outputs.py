@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import PATIENCE
 from skimage import data
 
 from lookalike.cli.main import main
@@ -214,14 +215,14 @@ def test_a_file_that_another_run_is_writing_is_not_taken_for_one_that_was_left(t
         with runs.replacing(path) as file:
             file.write(b"slow")
             begun.set()
-            go_on.wait(60)
+            go_on.wait(PATIENCE)
 
     writer = threading.Thread(target=slowly)
     writer.start()
-    begun.wait(60)
+    begun.wait(PATIENCE)
     runs.write_text(path, "quick")
     assert path.read_text() == "quick"
     go_on.set()
-    writer.join(60)
+    writer.join(PATIENCE)
     assert path.read_text() == "slow"
     assert [entry.name for entry in tmp_path.iterdir()] == ["o.csv"]

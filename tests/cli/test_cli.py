@@ -254,7 +254,7 @@ def test_closed_streams_are_no_error(pair: tuple[Path, Path], tmp_path: Path, cl
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
