@@ -95,6 +95,19 @@ def test_frames_that_are_late_are_told_and_put_right(tmp_path: Path, late: int, 
     assert any(word in remark for remark in put_right.remarks)
 
 
+def test_options_of_python_are_checked(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mkv", walk(3))
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"align": "tine"}, "align must be one of number, time"),
+        ({"offset": 10**30}, "offset"),
+        ({"offset": 0.5}, "offset"),
+        ({"alpha": "green"}, "alpha must be one of white, black"),
+    ]
+    for options, reason in wrong:
+        with pytest.raises((TypeError, ValueError), match=reason):
+            score_videos(path, path, ["psnr"], **options)
+
+
 def test_nothing_is_said_where_nothing_is_late(tmp_path: Path) -> None:
     write(tmp_path / "ref.mkv", walk(12))
     write(tmp_path / "noisy.mkv", walk(12, sigma=2))
@@ -122,6 +135,10 @@ def test_the_command_takes_an_offset(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "--offset auto" in captured.err
     assert main([*command, "--offset", "-2", "--json"]) == 0
     assert "see --offset 2" in json.loads(capsys.readouterr().out)["remarks"][0]
+    for far in ("1000", "-1000"):
+        for align in ("number", "time"):
+            assert main([*command, "--offset", far, "--align", align]) == 2
+            assert "leaves no frame to be compared" in capsys.readouterr().err
     assert main([*command, "--offset", "soon"]) == 2
     assert "a whole number of frames, or auto" in capsys.readouterr().err
 

@@ -79,6 +79,7 @@ def by_time(reference: Stream, judged: Stream, offset: int = 0) -> Iterator[Toge
 def _trimmed(rows: Iterator[Together], offset: int) -> Iterator[Together]:
     """All but those at the ends that have no partner because of the offset."""
     alone: list[Together] = []
+    partners = False
     for row in rows:
         if any(isinstance(side, _End) for side in row[1:]):
             y, x = (side if isinstance(side, str) else "" for side in row[1:])  # no pixels: there may be many
@@ -87,9 +88,12 @@ def _trimmed(rows: Iterator[Together], offset: int) -> Iterator[Together]:
         if len(alone) > abs(offset):
             yield from alone
         alone.clear()
+        partners = True
         yield row
     if len(alone) > abs(offset):
         yield from alone
+    elif not partners:
+        raise ValueError(f"score: --offset {offset} leaves no frame to be compared")
 
 
 def _by_number(reference: Stream, judged: Stream, offset: int) -> Iterator[Together]:

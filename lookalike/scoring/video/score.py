@@ -15,12 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
-from lookalike import registry
+from lookalike import options, registry
 from lookalike.batches import usable_device
 from lookalike.records import outputs, statistics, tables
 from lookalike.records.tables import Row
@@ -36,6 +36,7 @@ from lookalike.scoring.video.treatment import check_same, survey
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 _AHEAD = 3  # frames a worker, waiting or done
+_FAR = 1_000_000  # frames, an offset at most
 _TRIED = 300  # frames that are looked at to find an offset
 
 Align = Literal["number", "time"]
@@ -118,8 +119,6 @@ def score_videos(
     remarks = list(known.remarks)
     if yuv:
         check_same(known.treatment, reference, judged)
-        if crop_border:
-            raise ValueError("score: --crop-border counts pixels, and planes of chroma have fewer; leave out --yuv")
     if offset == "auto":
         offset = _found(reference, judged, align)
         remarks.append(
@@ -189,10 +188,16 @@ def _described(rows: Sequence[Row], scorer: FrameScorer, method: str, seed: int)
 def aligned(align: Align | None, offset: int) -> tuple[tuple[str, str | int | None], ...]:
     """What signatures say of the alignment.
 
+    Raises:
+        ValueError: for what is no alignment, and an offset that is no number of frames.
+
     Example:
         >>> aligned("time", 1), aligned(None, 0)
         ((('align', 'time'), ('offset', 1)), (('align', None), ('offset', None)))
     """
+    if align is not None:
+        options.choice("score", "align", align, get_args(Align))
+    options.whole("score", "offset", offset, least=-_FAR, most=_FAR)
     return ("align", "time" if align == "time" else None), ("offset", offset or None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lookalike.metric import Metric
+from lookalike.options import choice
 from lookalike.scoring.journal import Entry
 from lookalike.scoring.recipe import Decoded, Recipe, Scorer
 from lookalike.scoring.video.alignment import Side
@@ -28,10 +29,15 @@ class FrameScorer:
             of each metric that takes a single channel.
 
     Raises:
-        ValueError: for a metric, convention or device that is not there, and where ``yuv`` has no metric to score.
+        ValueError: for a metric, convention, background or device that is not there, and where ``yuv`` has no
+            metric to score, or a border to cut off.
     """
 
     def __init__(self, recipe: Recipe, treatment: Treatment, yuv: bool = False) -> None:
+        if recipe.alpha is not None:
+            choice("score", "alpha", recipe.alpha, ("white", "black"))
+        if yuv and recipe.crop_border:
+            raise ValueError("score: --crop-border counts pixels, and planes of chroma have fewer; leave out --yuv")
         self.treatment = treatment
         several = treatment.turns is None  # videos, others of which may have alpha
         alpha = recipe.alpha if several or treatment.reference.alpha or treatment.judged.alpha else None
