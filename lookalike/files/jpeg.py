@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import NamedTuple
 
 MOST_SCANS = 500  # of a progressive file: as djpeg's own limit against files that decode for hours
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 29  # of a file that is checked
 _WARNINGS = ("Corrupt JPEG data", "Premature end", "Inconsistent progression", "Invalid SOS parameters")
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xff]")  # neither stuffing nor a restart
 _ZEROS = re.compile(rb"\0{64,}")  # 24 bytes of zeros are a block in the usual tables
 
 
@@ -31,12 +34,12 @@ def check(content: bytes) -> None:
     Raises:
         ValueError: with what libjpeg says.
     """
-    scans = content.count(b"\xff\xda")
-    if scans > MOST_SCANS:
-        raise ValueError(f"{scans} scans; no picture needs more than {MOST_SCANS}")
-    if _zeros_in_scan(content):
-        raise ValueError("zeros where coefficients should be")
-    if not checked() or len(content) > _MOST_BYTES:
+    for number, scan in enumerate(_scans(content), 1):
+        if number > MOST_SCANS:
+            raise ValueError(f"more than {MOST_SCANS} scans; no picture needs as many")
+        if scan.dense and _ZEROS.search(content, scan.start, scan.end):
+            raise ValueError("zeros where coefficients should be")
+    if not checked() or len(content) > MOST_BYTES:
         return
     import simplejpeg
 
@@ -52,29 +55,36 @@ def check(content: bytes) -> None:
         # else a kind of JPEG that this package does not read, and Pillow may
 
 
-def _zeros_in_scan(content: bytes) -> bool:
-    """Whether a sequential scan holds zeros that its own tables turn into coefficients by the dozen.
+class _Scan(NamedTuple):
+    """Where the data of a scan stand, and whether zeros in it are a coefficient after the other."""
 
-    Zeros are the first code of each table. Where that means "end of block", they are a flat area and good.
-    """
-    if not _ZEROS.search(content):
-        return False
+    start: int
+    end: int
+    dense: bool
+
+
+def _scans(content: bytes) -> Iterator[_Scan]:
+    """The scans of the first picture in a file; what stands behind its end (previews, films) is not looked at."""
     position, first_codes, sequential = 2, {}, False
     while position + 4 <= len(content) and content[position] == 0xFF:
         marker = content[position + 1]
+        if marker == 0xD9:
+            return
         if marker == 0xFF:  # fill bytes
             position += 1
             continue
         (size,) = struct.unpack_from(">H", content, position + 2)
         segment = content[position + 4 : position + 2 + size]
+        position += 2 + size
         if marker in (0xC0, 0xC1, 0xC2):
             sequential = marker != 0xC2
         elif marker == 0xC4:
             first_codes |= _first_codes(segment)
-        position += 2 + size
-        if marker == 0xDA:
-            return sequential and _dense(segment, first_codes) and _scan_has_zeros(content, position)
-    return False
+        elif marker == 0xDA:
+            following = _MARKER.search(content, position)
+            end = following.start() if following else len(content)
+            yield _Scan(position, end, sequential and _dense(segment, first_codes))
+            position = end
 
 
 def _first_codes(tables: bytes) -> dict[int, int]:
@@ -89,13 +99,7 @@ def _first_codes(tables: bytes) -> dict[int, int]:
 
 
 def _dense(scan: bytes, first_codes: dict[int, int]) -> bool:
-    """Whether zeros stand for a coefficient after the other in a component of a scan's header: luma, as a rule."""
-    used = (
-        [0x10 | (scan[2 + 2 * index] & 15) for index in range(scan[0])] if scan and len(scan) > 2 * scan[0] else []
-    )
+    """Whether zeros stand for coefficients, not for ends of blocks, in a component of a scan: luma, as a rule."""
+    components = scan[0] if scan else 0
+    used = [0x10 | (scan[2 + 2 * index] & 15) for index in range(components) if len(scan) > 2 + 2 * index]
     return any(first_codes.get(table, 0) & 15 and first_codes[table] >> 4 < 4 for table in used)
-
-
-def _scan_has_zeros(content: bytes, start: int) -> bool:
-    end = re.compile(rb"\xff[\x01-\xcf\xd8-\xff]").search(content, start)
-    return _ZEROS.search(content, start, end.start() if end else len(content)) is not None

@@ -251,7 +251,7 @@ def _from_jpeg(file: BinaryIO, who: str, max_pixels: int, name: str, plugin: str
     check_size(who, image.width, image.height, max_pixels)
     at = file.tell()
     file.seek(0)
-    jpeg.check(file.read())
+    jpeg.check(file.read(jpeg.MOST_BYTES + 1))
     file.seek(at)
     return _from_pil(image, who, max_pixels)
 
