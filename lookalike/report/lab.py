@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lookalike.records import outputs, runs
 from lookalike.report import charts
-from lookalike.report.page import render
+from lookalike.report.page import ordered, render
 
 _POINTS = 240  # of a line; more than a chart can show
 _TOTAL = "the whole loss, as trained"
@@ -37,6 +37,9 @@ def write(folder: str | Path, *, force: bool = False) -> Path:
     lab, matrix = runs.read_json(folder / "lab.json"), runs.read_json(folder / "matrix.json")
     if not isinstance(lab, dict) or lab.get("kind") != "lab":
         raise ValueError(f"{folder / 'lab.json'}: is not the record of a lab run")
+    trained = [name for row in matrix["rows"] for name in row.get("own", [])]
+    names = ordered([column["name"] for column in matrix["columns"]], trained)
+    matrix["columns"].sort(key=lambda column: names.index(column["name"]))
     colours = {
         loss["name"]: charts.COLOURS[index % len(charts.COLOURS)] for index, loss in enumerate(lab["losses"])
     }

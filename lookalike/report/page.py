@@ -30,6 +30,24 @@ def render(template: str, *, styles: Sequence[str], scripts: Sequence[str] = (),
     return room.get_template(template).render(style=_inside(styles), script=_inside(scripts), **values)
 
 
+WELL_KNOWN = ("psnr", "ssim", "ms_ssim", "lpips_alex", "cw_ssim", "gmsd", "flip", "ssimulacra2", "dists")
+
+
+def ordered(names: Sequence[str], first: Sequence[str] = ()) -> list[str]:
+    """Columns in the order that a reader looks for them: those named first, what people know, the rest as it is.
+
+    Args:
+        names: of columns; options after a name do not matter.
+        first: names that come before all others, such as those that were trained with.
+
+    Example:
+        >>> ordered(["dss", "l1", "ssim(convention=piq)", "psnr"], ["l1"])
+        ['l1', 'psnr', 'ssim(convention=piq)', 'dss']
+    """
+    ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*first, *WELL_KNOWN]))}
+    return sorted(names, key=lambda name: ranks.get(name.partition("(")[0], len(ranks)))
+
+
 def breakable(signature: str) -> Markup:
     """A signature that may be broken after each of its bars.
 

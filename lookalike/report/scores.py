@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from lookalike.records import outputs, runs, tables
 from lookalike.records.tables import Row, Table
 from lookalike.report import charts
-from lookalike.report.page import render
+from lookalike.report.page import ordered, render
 
 SHOWN_PX = 192  # the longer side of a picture on the page
 PICTURES = 240  # at most on one page, each once
@@ -52,7 +52,7 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: a page ends in .html")
     outputs.claim(out, who="report", inputs=(table, tables.metadata_file(table)), force=force)
-    found = tables.read(table)
+    found = _in_order(tables.read(table))
     statistics = found.metadata.get("statistics")
     if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
         raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
@@ -91,6 +91,14 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     )
     runs.write_text(out, text)
     return out
+
+
+def _in_order(table: Table) -> Table:
+    """A table whose columns stand in the order in which a reader looks for them."""
+    names = ordered(table.metrics)
+    places = [table.metrics.index(name) for name in names]
+    rows = [row._replace(values=tuple(row.values[place] for place in places)) for row in table.rows]
+    return table._replace(metrics=tuple(names), rows=rows)
 
 
 def _best(methods: dict[str, Any], metric: str, better: dict[str, str]) -> float | None:

@@ -4,19 +4,37 @@ the signatures in the caption.
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
+
+import torch
+
+from lookalike import __version__
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}",
     ">": r"\textgreater{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
+_NAMES = {
+    "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "cw_ssim": "CW-SSIM", "iw_ssim": "IW-SSIM",
+    "gmsd": "GMSD", "ms_gmsd": "MS-GMSD", "flip": "FLIP", "ssimulacra2": "SSIMULACRA 2",
+    "lpips_alex": "LPIPS (AlexNet)", "lpips_vgg": "LPIPS (VGG16)", "lpips_squeeze": "LPIPS (SqueezeNet)",
+    "dists": "DISTS", "fsim": "FSIM", "vif": "VIF", "vsi": "VSI", "mad": "MAD", "mdsi": "MDSI",
+    "haarpsi": "HaarPSI", "nlpd": "NLPD", "dss": "DSS", "sr_sim": "SR-SIM", "uqi": "UQI",
+    "psnr_hvs": "PSNR-HVS", "psnr_hvs_m": "PSNR-HVS-M", "s_cielab": "S-CIELAB", "ciede2000": "CIEDE2000",
+    "l1": "MAE", "l2": "MSE", "rmse": "RMSE",
+}  # fmt: skip
 _ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 
 
 def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], better: Mapping[str, str]) -> str:
     """A ``table`` environment that needs the package booktabs and nothing else.
+
+    The best of a column is bold, the second underlined, of two or more that are told apart by their means; decimals
+    are those that the intervals justify. Comments hold a sentence for the section on methods, with versions.
 
     Args:
         statistics: as `statistics.describe` gives them.
@@ -28,7 +46,7 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
         >>> statistics = {"methods": {"my_net": {"ssim": column}}, "level": 0.05}
         >>> said = latex_table(statistics, {"ssim": "ssim|v:1"}, {"ssim": "higher"})
         >>> print(said.splitlines()[7])
-        my\\_net & \\textbf{0.5000} {\\scriptsize [0.4000, 0.6000]} \\\\
+        my\\_net & \\textbf{0.50} {\\scriptsize [0.40, 0.60]} \\\\
     """
     methods: Mapping[str, Any] = statistics["methods"]
     several = len(methods) > 1
@@ -38,13 +56,11 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
         r"\centering",
         rf"\begin{{tabular}}{{l{'r' * len(signatures)}}}",
         r"\toprule",
-        " & ".join(["", *(f"{escaped(name)} {_ARROWS[better[name]]}" for name in signatures)]) + r" \\",
+        " & ".join(["", *(f"{_heading(name)} {_ARROWS[better[name]]}" for name in signatures)]) + r" \\",
         r"\midrule",
     ]
     for method, columns in methods.items():
-        cells = [
-            _cell(columns[name], columns[name] is _best(methods, name, better), several) for name in signatures
-        ]
+        cells = [_cell(columns[name], _place(methods, columns[name], name, better), several) for name in signatures]
         mark = r"\textsuperscript{*}" if any(columns[name].get("lacking") for name in signatures) else ""
         lines.append(" & ".join([escaped(method) + mark, *cells]) + r" \\")
     counts = sorted({columns[name]["count"] for columns in methods.values() for name in signatures})
@@ -65,8 +81,22 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
         rf"\caption{{Means over {pairs} image pairs with 95\,\% bootstrap intervals. "
         rf"{meaning if several else ''}Signatures: {made}.}}",
         r"\end{table}",
+        *(f"% {line}" for line in textwrap.wrap(_sentence(signatures), 100)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _heading(name: str) -> str:
+    """A column's name as papers write it, its options after it."""
+    metric, bracket, options = name.partition("(")
+    return escaped(_NAMES.get(metric, metric) + (f" {bracket}{options}" if bracket else ""))
+
+
+def _sentence(signatures: Mapping[str, str]) -> str:
+    """What a section on methods may say: every metric, its signature, and what computed it."""
+    found = [f"lookalike {__version__}", f"torch {torch.__version__}"]
+    made = "; ".join(f"{_NAMES.get(name, name)}: {text}" for name, text in signatures.items())
+    return f"Methods: Scores were computed with {' and '.join(found)} ({made})."
 
 
 def escaped(text: str) -> str:
@@ -79,22 +109,31 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter if letter.isprintable() else "?") for letter in text)
 
 
-def _cell(column: Mapping[str, Any], best: bool, several: bool) -> str:
+def _cell(column: Mapping[str, Any], place: int, several: bool) -> str:
     if column["mean"] is None:
         return "--"
     digits = _digits(column["low"], column["high"], column["mean"])
     mean, low, high = (f"{column[name]:z.{digits}f}" for name in ("mean", "low", "high"))
-    shown = rf"\textbf{{{mean}}}" if best else mean
+    shown = {1: rf"\textbf{{{mean}}}", 2: rf"\underline{{{mean}}}"}.get(place, mean)
     letters = rf"\textsuperscript{{{column['letters']}}}" if several else ""
     return rf"{shown}{letters} {{\scriptsize [{low}, {high}]}}"
 
 
 def _digits(low: float, high: float, mean: float) -> int:
-    """Decimals: two for decibels and the like, four for numbers around 1."""
-    return 2 if max(abs(low), abs(high), abs(mean)) >= 10 else 4
+    """Decimals that show the half-width of the interval to two digits; where it has none, those of its size.
+
+    Example:
+        >>> _digits(27.9, 29.1, 28.4), _digits(0.9012, 0.9034, 0.9021), _digits(5.0, 5.0, 5.0)
+        (2, 4, 4)
+    """
+    half = (high - low) / 2
+    if not half > 0:
+        return 2 if abs(mean) >= 10 else 4
+    return min(max(1 - math.floor(math.log10(half) + 1e-9), 0), 6)
 
 
-def _best(methods: Mapping[str, Any], name: str, better: Mapping[str, str]) -> Any:
+def _place(methods: Mapping[str, Any], column: Mapping[str, Any], name: str, better: Mapping[str, str]) -> int:
+    """1 for the best mean of a column, 2 for the second; 0 for all others. The first of equals is the better."""
     having = [columns[name] for columns in methods.values() if columns[name]["mean"] is not None]
-    choose = max if better[name] == "higher" else min
-    return choose(having, key=lambda column: column["mean"], default=None)
+    ranked = sorted(having, key=lambda other: other["mean"], reverse=better[name] == "higher")
+    return next((at for at, other in enumerate(ranked[:2], 1) if other is column), 0)

@@ -164,6 +164,17 @@ def test_the_pictures_are_those_that_were_scored(tmp_path: Path, monkeypatch: py
     assert len(stored(text, "pictures")) == 1
 
 
+def test_what_people_know_stands_first_and_pictures_before_charts(table: Path, tmp_path: Path):
+    read = tables.read(table)
+    turned = [row._replace(values=row.values[::-1]) for row in read.rows]
+    tables.write(tmp_path / "t.csv", read.metrics[::-1], read.metadata | {
+        "signatures": dict(reversed(read.metadata["signatures"].items()))
+    }, turned)  # fmt: skip
+    text = scores.write(tmp_path / "t.csv").read_text(encoding="utf-8")
+    assert stored(text, "points")["metrics"] == ["psnr", "gmsd"]
+    assert text.index("Leaderboard</h2>") < text.index("worst pairs</h2>") < text.index("Distributions</h2>")
+
+
 def test_the_page_holds_no_more_pictures_than_it_says(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(scores, "PICTURES", 3)
     text = scores.write(table, tmp_path / "few.html").read_text(encoding="utf-8")

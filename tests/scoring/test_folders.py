@@ -1102,6 +1102,26 @@ def test_nothing_and_one_and_equal_scores_have_statistics() -> None:
     assert table.count("\\textbf") == 1
 
 
+def test_the_table_of_a_paper_marks_the_best_and_the_second_and_names_versions() -> None:
+    generator = np.random.default_rng(0)
+    scores = 30 + np.arange(3)[:, None, None] + generator.normal(0, 0.2, (3, 50, 1))
+    found = statistics.describe(scores, ["a_1", "b", "c"], {"psnr": "higher"}, str)
+    table = latex_table(found, {"psnr": "psnr|v:1"}, {"psnr": "higher"})
+    lines = table.splitlines()
+    assert "\\usepackage{booktabs}" in lines[0]
+    assert "PSNR $\\uparrow$" in table
+    [first, second, third] = [line for line in lines if line.startswith(("a\\_1", "b &", "c &"))]
+    assert "\\textbf" not in first + second
+    assert "\\underline{31." in second
+    assert "\\underline" not in first + third
+    assert "\\textbf{32." in third
+    sentence = " ".join(line.removeprefix("% ") for line in lines[lines.index("\\end{table}") + 1 :])
+    assert sentence.startswith("Methods: Scores were computed with lookalike ")
+    assert "PSNR: psnr|v:1" in sentence
+    low, high = found["methods"]["b"]["psnr"]["low"], found["methods"]["b"]["psnr"]["high"]
+    assert f"[{low:.3f}, {high:.3f}]" in second  # half of the interval is about 0.055: two digits of that
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_the_table_is_latex(tmp_path: Path) -> None:
     found = statistics.describe(values(), ["a_1", "b & c", "#\\d"], {"psnr": "higher", "l2": "lower"}, str)
