@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from lookalike.files import MAX_PIXELS, Picture, read, read_picture
-from lookalike.modes import readable
+from lookalike.modes import materialised, readable
 from lookalike.ranges import TOLERANCE, DataRange, advice, bounds, describe_range
 
 Check = Literal["values", "shapes"]
@@ -287,7 +287,7 @@ def _both_to_unit(x: Tensor, y: Tensor, low: float, high: float | Tensor) -> tup
 
 
 def _to_unit(image: Tensor, dtype: torch.dtype, low: float, high: float | Tensor) -> Tensor:
-    image = image.to(dtype)
+    image = materialised(image).to(dtype)
     if low != 0:
         image = image - low
     width = high - low

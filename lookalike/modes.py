@@ -97,6 +97,16 @@ def fake_tensors() -> Iterator[Callable[[Tensor], Tensor]]:
         yield mode.from_tensor
 
 
+def lazy(tensor: Tensor) -> bool:
+    """Whether a tensor is a negative, a conjugate or a zero that torch keeps as a mark, not written out.
+
+    Example:
+        >>> lazy(torch.ones(1)), lazy(torch._neg_view(torch.ones(1)))
+        (False, True)
+    """
+    return not torch.compiler.is_compiling() and (tensor.is_neg() or tensor.is_conj() or _is_zero(tensor))
+
+
 def materialised(tensor: Tensor) -> Tensor:
     """A tensor whose values stand in its memory: a negative or a zero that torch keeps as a mark is written out.
 
@@ -105,9 +115,9 @@ def materialised(tensor: Tensor) -> Tensor:
         >>> lazy.is_neg(), materialised(lazy).is_neg(), float(materialised(lazy))
         (True, False, -1.0)
     """
-    if tensor.is_neg() or tensor.is_conj():
-        tensor = tensor.resolve_conj().resolve_neg()
-    return tensor.clone() if _is_zero(tensor) else tensor
+    if not lazy(tensor):
+        return tensor
+    return tensor.clone() if _is_zero(tensor) else tensor.resolve_conj().resolve_neg()
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:

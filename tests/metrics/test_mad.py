@@ -327,4 +327,4 @@ def test_values_and_gradients_are_finite_where_the_formula_has_none(dtype):
 
 
 def test_no_images_have_no_scores():
-    assert lookalike.get("mad")(torch.zeros(0, 3, 32, 32), torch.zeros(0, 3, 32, 32)).shape == (0,)
+    assert lookalike.get("mad")(*[torch.zeros(0, 3, 40, 40)] * 2).shape == (0,)

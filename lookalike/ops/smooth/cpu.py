@@ -19,7 +19,8 @@ from lookalike.ops._kernels import Kernel
 def _refuses(parts: Sequence[Tensor], taps: tuple[float, ...]) -> list[str]:
     reasons = [reason for part in parts for reason in compiled.refusals(part, part)]
     reasons += [f"{part.dtype}; float32 is compiled" for part in parts if part.dtype != torch.float32]
-    if len({(part.shape[0], *part.shape[2:]) for part in parts}) != 1:
+    sizes = [(part.shape[0], *part.shape[2:]) for part in parts]  # symbols in a graph, which no set takes
+    if not sizes or any(size != sizes[0] for size in sizes):
         reasons.append("batches of several sizes, or none")
     reasons += compiled.taps_refusals(taps)
     if differentiated(*parts) and not torch.compiler.is_compiling():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lookalike.modes import materialised
 from lookalike.ops._autograd import differentiated
 from lookalike.ops.ssim import reference
 from lookalike.ops.ssim.setting import AnySetting, Mixture, Scales, Setting
@@ -92,7 +93,7 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, y = ctx.saved_tensors
-        call = x, y, ctx.setting, ctx.needs_input_grad[:2], upstream
+        call = x, y, ctx.setting, ctx.needs_input_grad[:2], materialised(upstream)
         if torch.is_grad_enabled():
             return (*_through(ctx.quantity.reference, *call), None, None, None)
         kept, ctx.kept = ctx.kept, None  # given away, so that autograd need not copy gradients
@@ -167,7 +168,7 @@ def _operator(quantity: Quantity, backend: Backend, name: str) -> Any:
     def gradient(
         x: Tensor, y: Tensor, upstream: Tensor, want_x: bool, want_y: bool, numbers: Sequence[float], words: str
     ) -> list[Tensor]:
-        gradients = backend.gradient(x, y, unpacked(numbers, words), (want_x, want_y), upstream)
+        gradients = backend.gradient(x, y, unpacked(numbers, words), (want_x, want_y), materialised(upstream))
         return [gradient for gradient in gradients if gradient is not None]
 
     @gradient.register_fake

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lookalike.modes import recorded, transformed
+from lookalike.modes import lazy, recorded, transformed
 from lookalike.ops._kernels import Kernel
 from lookalike.ops.compiled import PLAIN
 from lookalike.ops.ssim import reference
@@ -50,6 +50,8 @@ def _refuses(x: Tensor, y: Tensor, setting: Setting, mask: Tensor | None = None)
     reasons += window_refusals(x, setting)
     if mask is not None:
         reasons.append("a mask")
+    if lazy(x) or lazy(y):
+        reasons.append("values that torch has not written out")
     if transformed():
         reasons.append("a function transform or forward-mode differentiation is at work")
     if recorded():
