@@ -253,7 +253,8 @@ def _from_jpeg(file: BinaryIO, who: str, max_pixels: int, name: str, plugin: str
     file.seek(0)
     jpeg.check(file.read(jpeg.MOST_BYTES + 1))
     file.seek(at)
-    return _from_pil(image, who, max_pixels)
+    remarks = () if jpeg.checked() else ("damage within a JPEG is not looked for: pip install simplejpeg",)
+    return replace(_from_pil(image, who, max_pixels), remarks=remarks)
 
 
 def _from_tiff(file: BinaryIO, who: str, max_pixels: int, name: str, plugin: str) -> _Stored:

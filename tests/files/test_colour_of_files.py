@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,12 @@ def test_another_word_for_the_profile_is_refused(tmp_path: Path) -> None:
     Image.fromarray(REFERENCE).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="profile is 'srgb' or 'ignore', got 'adobe'"):
         read(tmp_path / "a.png", profile="adobe")
+
+
+def test_threads_that_share_a_profile_get_the_same_colours(tmp_path: Path) -> None:
+    inks = levels(np.concatenate([1 - encoded(light(), "2.2"), np.full((64, 96, 1), 0.1)], 2))
+    Image.fromarray(inks, "CMYK").save(tmp_path / "a.tif", icc_profile=cmyk_profile(0.9))
+    wanted = read(tmp_path / "a.tif").pixels
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: read(tmp_path / "a.tif").pixels, range(64)):
+            np.testing.assert_array_equal(found, wanted)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.files import UnreadableImage, jpeg, load, reading
+from lookalike.files import UnreadableImage, jpeg, load, read, reading
 from lookalike.files.png import SIGNATURE
 
 needs_simplejpeg = pytest.mark.skipif(not jpeg.checked(), reason="the package simplejpeg is not here")
@@ -130,6 +130,14 @@ def test_most_zeros_are_found_in_other_tables(tmp_path: Path, kind: str) -> None
         at = places.randrange(start, len(content) - 202)
         found += bool(verdict(tmp_path / "a.jpg", content[:at] + bytes(200) + content[at + 200 :]))
     assert found >= 50
+
+
+def test_without_the_package_that_hears_libjpeg_it_is_remarked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg, "checked", lambda: False)
+    (tmp_path / "a.jpg").write_bytes(GOOD["baseline"])
+    assert read(tmp_path / "a.jpg").remarks == ("damage within a JPEG is not looked for: pip install simplejpeg",)
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
