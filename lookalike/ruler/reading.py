@@ -1,8 +1,10 @@
-"""One pair of images under every convention of the SSIM family."""
+"""A pair of images, or the pairs of two folders, under every convention of the SSIM family or variant of PSNR."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -12,6 +14,9 @@ from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
 from lookalike.files import MAX_PIXELS
 from lookalike.ranges import DataRange
+from lookalike.ruler import variants
+from lookalike.scoring.columns import Column, column
+from lookalike.scoring.pairs import find
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ def run(
     Args:
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
         b: the reference, likewise.
-        metric: one that has conventions, such as ``"ssim"`` or ``"ms_ssim"``.
+        metric: one that has conventions, such as ``"ssim"`` or ``"ms_ssim"``; of ``"psnr"`` its variants.
         data_range: of float images; None means 1.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
@@ -73,9 +78,7 @@ def run(
         >>> round(readings["wang2004"], 4), round(readings["scikit-image"], 4)
         (0.7634, 0.7541)
     """
-    if "convention" not in registry.options_of(metric):
-        having = [name for name in registry.catalog() if "convention" in registry.options_of(name)]
-        raise ValueError(f"ruler: {metric} has no conventions; {', '.join(having)} have")
+    ways = _ways(metric)
     loaded = batches.read_pair(
         a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, device=device
     )
@@ -86,19 +89,86 @@ def run(
         x.double(), y.double(), who="ruler", data_range=carried, check="shapes", volumes=x.ndim == 5
     )
     readings = []
-    for convention in CONVENTIONS.values():
+    for way in ways:
         value, signature, reason = None, "", ""
         try:
-            made = registry.get(metric, convention=convention.name, check="shapes")
-            signature = signatures.extended(made.signature(carried), loaded.before)
+            made = way.column.made(way.convention)
+            before = loaded.before | {"crop": way.column.crop_border or None, "luma": way.column.luma}
+            signature = signatures.extended(made.signature(carried), before)
             with torch.no_grad():
-                value = float(made(x, y).mean())
+                value = float(made(way.column.treated(x), way.column.treated(y)).mean())
         except ValueError as error:
             reason = str(error)
         readings.append(
             Reading(
-                convention=convention.name, source=convention.source, proof=convention.proof, value=value,
-                signature=signature, reason=reason,
+                convention=way.name, source=way.source, proof=way.proof, value=value, signature=signature,
+                reason=reason,
             )
         )  # fmt: skip
     return readings
+
+
+def of_folders(
+    judged: Path, reference: Path, metric: str = "ssim", *, match: str = "stem", **options: Any
+) -> list[Reading]:
+    """The mean over the pairs of two folders under every convention, each image of one weighing the same.
+
+    Args:
+        judged: the folder of images judged.
+        reference: the folder of references.
+        metric: as `run` takes it.
+        match: which images belong together, as `scoring.pairs.find` takes it.
+        options: of `run`.
+
+    Returns:
+        One `Reading` a convention; one that declines a pair has no mean, and says which pair.
+
+    Raises:
+        ValueError: where an image has no partner: a mean over some of them is another number; and as `run` says.
+    """
+    pairs = find(reference, [judged], match)
+    if pairs.lacking:
+        count = len(pairs.lacking)
+        raise ValueError(
+            f"ruler: {count} images have no partner, such as {pairs.unpaired[-1].path}; a mean is of all"
+        )
+    sums: list[float] = []
+    kept: list[Reading] = []
+    for method, group in pairs.numbered():
+        files = pairs.paths(method, group)
+        readings = run(files[1], files[0], metric, **options)
+        if not kept:
+            kept, sums = readings, [0.0] * len(readings)
+        for at, one in enumerate(readings):
+            if one.value is None:
+                name = pairs.groups[group].pair
+                kept[at] = replace(kept[at], value=None, reason=f"{name}: {one.reason}", signature=one.signature)
+            elif one.signature != kept[at].signature and kept[at].value is not None:
+                raise ValueError(f"ruler: {files[1]}: {one.signature}, and another before; a mean is of one kind")
+            else:
+                sums[at] += one.value
+    count = len(pairs)
+    return [
+        one if one.value is None else replace(one, value=total / count)
+        for one, total in zip(kept, sums, strict=True)
+    ]
+
+
+class _Way(NamedTuple):
+    """One way to compute the metric: a convention of the SSIM family, or a variant of PSNR."""
+
+    name: str
+    column: Column
+    convention: str | None
+    source: str
+    proof: str
+
+
+def _ways(metric: str) -> list[_Way]:
+    name = registry.metric_class(metric).facts.name
+    if name == "psnr":
+        return [_Way(one.name, column(one.column), None, one.source, "by definition") for one in variants.of_psnr()]
+    if "convention" not in registry.options_of(metric):
+        having = [known for known in registry.catalog() if "convention" in registry.options_of(known)]
+        raise ValueError(f"ruler: {metric} has no conventions; {', '.join(having)} have, and psnr has variants")
+    return [_Way(one.name, Column(name, name), one.name, one.source, one.proof) for one in CONVENTIONS.values()]

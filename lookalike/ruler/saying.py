@@ -64,6 +64,12 @@ def nearest(readings: Sequence[Reading], text: str, count: int = 3) -> list[Read
     return [readings[index] for _, index in sorted(having)[:count]]
 
 
+def distance(reading: Reading, text: str) -> float:
+    """How far a reading is from a number as it was printed."""
+    number, _ = printed(text)
+    return math.inf if reading.value is None else abs(reading.value - number)
+
+
 def summary(readings: Sequence[Reading]) -> str:
     """One line: how far the conventions are apart.
 

@@ -137,7 +137,7 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [[], ["scor"], ["score"], ["score", "a.png", "b.png", "--nonsense"], ["metrics", "--extra"],
-     ["score", "a.png", "b.png", "--data-range", "wide"], ["ruler", "a.png", "b.png", "--metric", "psnr"]],
+     ["score", "a.png", "b.png", "--data-range", "wide"], ["ruler", "a.png", "b.png", "--metric", "gmsd"]],
 )  # fmt: skip
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

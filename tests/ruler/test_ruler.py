@@ -118,8 +118,8 @@ def test_input_errors_are_errors_and_no_rows() -> None:
         ruler.run(y / 1.0, y / 1.0)
     with pytest.raises(TypeError, match=r"an image is torch\.int64.*data_range"):
         ruler.run(torch.zeros(1, 16, 16).long(), torch.zeros(1, 16, 16).long())
-    with pytest.raises(ValueError, match=r"psnr has no conventions; .*ssim"):
-        ruler.run(y, y, "psnr")
+    with pytest.raises(ValueError, match=r"gmsd has no conventions; .*ssim"):
+        ruler.run(y, y, "gmsd")
 
 
 @pytest.mark.parametrize(
@@ -171,3 +171,51 @@ def test_a_pair_that_holds_nan_is_3(tmp_path: Path, capsys: pytest.CaptureFixtur
     for more in ([], ["--is", "0.9"], ["--json"]):
         assert main([*command, *more]) == 3
         assert "conventions give NaN" in capsys.readouterr().err
+
+
+def test_every_psnr_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y = data.astronaut()[:64, 100:180]
+    x = np.clip(y + np.random.default_rng(0).normal(0, 9, y.shape), 0, 255).astype(np.uint8)
+    for name, image in (("y.png", y), ("x.png", x)):
+        Image.fromarray(image).save(tmp_path / name)
+    found = {one.convention: one for one in ruler.run(x, y, "psnr")}
+    planes = [image[4:-4, 4:-4] / 255 @ [65.481, 128.553, 24.966] + 16 for image in (x, y)]
+    wanted = 20 * np.log10(255 / np.sqrt(np.square(planes[0] - planes[1]).mean()))
+    assert found["y-crop4"].value == pytest.approx(wanted, abs=1e-9)
+    assert found["y-crop4"].signature == "psnr|cap:100|range:255|crop:4|luma:ycbcr|v:1"
+    rgb = 20 * np.log10(255 / np.sqrt(np.square(x.astype(float) - y).mean()))
+    assert found["rgb"].value == pytest.approx(rgb, abs=1e-9)
+    command = ["ruler", str(tmp_path / "y.png"), str(tmp_path / "x.png"), "--metric", "psnr", "--is"]
+    assert main([*command, f"{wanted:.3f}"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["y-crop4"]
+    assert main([*command, "3.00"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("no convention gives psnr 3.00; nearest are")
+    assert "nothing is close: the nearest is " in said
+    with pytest.raises(ValueError, match="psnr has variants"):
+        ruler.run(x, y, "gmsd")
+
+
+def test_a_mean_of_two_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y = data.astronaut()[:48, 100:160]
+    wanted: dict[str, list[float]] = {}
+    for index, sigma in enumerate((5, 15)):
+        x = np.clip(y + np.random.default_rng(index).normal(0, sigma, y.shape), 0, 255).astype(np.uint8)
+        for folder, image in (("ref", y), ("net", x)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / folder / f"{index}.png")
+        for one in ruler.run(x, y):
+            wanted.setdefault(one.convention, []).append(one.value if one.value is not None else np.nan)
+    found = ruler.of_folders(tmp_path / "net", tmp_path / "ref")
+    for one in found:
+        mean = np.mean(wanted[one.convention])
+        assert (one.value is None) == np.isnan(mean)
+        if one.value is not None:
+            assert one.value == pytest.approx(mean, abs=1e-12)
+    number = f"{np.mean(wanted['scikit-image']):.5f}"
+    command = ["ruler", str(tmp_path / "ref"), str(tmp_path / "net")]
+    assert main([*command, "--is", number]) == 0
+    assert "scikit-image" in capsys.readouterr().out
+    (tmp_path / "net" / "1.png").unlink()
+    assert main(command) == 2
+    assert "1 images have no partner" in capsys.readouterr().err
