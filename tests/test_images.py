@@ -688,9 +688,15 @@ def test_the_limit_is_ours_whatever_pillows_is(
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows)
     said = "claims more than 700 pixels (31x24); --max-pixels (max_pixels=) allows more"
-    for path in (saved(tmp_path / "a.png", picture()), saved16(tmp_path / "b.png", deep(3))):
+    paths = [saved(tmp_path / f"a.{ending}", picture()) for ending in ("png", "jpg", "tif", "bmp", "jp2", "avif")]
+    for path in [*paths, saved16(tmp_path / "b.png", deep(3))]:
         assert refusal(path, max_pixels=700) == said
         assert load(path, max_pixels=744).shape == (24, 31, 3)
+    for inverted in (False, True):
+        bits = picture(channels=1) > 127
+        kind = "miniswhite" if inverted else "minisblack"
+        pytest.importorskip("tifffile").imwrite(tmp_path / "c.tif", bits, photometric=kind)
+        np.testing.assert_array_equal(load(tmp_path / "c.tif"), (bits != inverted) * np.uint8(255))
 
 
 def test_a_broken_picture_object_is_refused_like_its_file(tmp_path: Path) -> None:

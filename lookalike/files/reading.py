@@ -154,8 +154,9 @@ def _refusing(who: str) -> Iterator[None]:
         raise UnreadableImage(f"{who}: does not fit into memory") from None
     except DAMAGE as error:
         raise UnreadableImage(f"{who}: {damage(error)}") from None
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"{who}: {damage(error)}") from None
+    except Image.DecompressionBombError as error:  # of WebP, after our own limit allowed it
+        said = str(error).split(",")[0].lower()
+        raise UnreadableImage(f"{who}: {said}, Pillow's own (PIL.Image.MAX_IMAGE_PIXELS)") from None
 
 
 # From a file to what it holds
@@ -261,7 +262,8 @@ def _from_tiff(file: BinaryIO, who: str, max_pixels: int, name: str, plugin: str
     tags = tiff.tags(file)
     check_size(who, tags.width, tags.height, max_pixels)
     tiff.check(tags, who)
-    if not tags.pillows:
+    pillows_limit = 2 * (Image.MAX_IMAGE_PIXELS or max_pixels)
+    if not tags.pillows or (tags.simple and tags.width * tags.height > pillows_limit):
         pixels = tiff.load(file, tags, who, max_pixels)
         return _Stored(pixels, colour=tags.profile, orientation=tags.orientation)
     stored = _from_plugin(file, who, max_pixels, name, plugin)

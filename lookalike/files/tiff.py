@@ -51,6 +51,11 @@ class Tags:
     orientation: int
 
     @property
+    def simple(self) -> bool:
+        """Whether `load` reads it too: grey or RGB of whole bytes, or of one bit."""
+        return self.photometric <= _RGB and self.bits in (1, 8, 16, 32)
+
+    @property
     def inverted(self) -> bool:
         """Whether white is zero."""
         return self.photometric == _WHITE_IS_ZERO
@@ -172,6 +177,8 @@ def load(file: BinaryIO, tags: Tags, who: str, max_pixels: int) -> NDArray[Any]:
         if page.axes.startswith("S"):
             array = np.moveaxis(array, 0, -1)
     array = np.atleast_3d(array)
+    if array.dtype == bool:
+        return np.where(array != tags.inverted, np.uint8(255), np.uint8(0))
     if array.shape != (tags.height, tags.width, tags.samples) or array.dtype.itemsize * 8 != tags.bits:
         raise UnreadableImage(f"{who}: its samples are not a flat picture (axes {page.axes})")
     if tags.numbers == _FLOAT:
