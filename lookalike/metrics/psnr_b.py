@@ -56,10 +56,10 @@ def blocking_effect(x: Tensor, block: int = BLOCK) -> Tensor:
         0.0
     """
     height, width = x.shape[2:]
-    at_borders = others = x.new_zeros(len(x))
+    at_borders = others = x.new_zeros(x.shape[0])
     for dim, side in ((3, width), (2, height)):
         steps = (x.narrow(dim, 1, side - 1) - x.narrow(dim, 0, side - 1)).square().sum((1, 5 - dim))
-        last = torch.arange(side - 1, device=x.device) % block == block - 1
+        last = torch.arange(side - 1, dtype=torch.int64, device=x.device) % block == block - 1
         at_borders = at_borders + torch.where(last, steps, 0.0).sum(1)
         others = others + torch.where(last, 0.0, steps).sum(1)
     borders = 2 * height * width / block - 2

@@ -1,10 +1,14 @@
 """Constants say of which dtype they are and where: torch's defaults are the caller's, and change nothing."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
+import torch
+
 import lookalike
+from lookalike import modes
 
 ROOT = Path(lookalike.__file__).parent
 FILLED = {"arange", "as_tensor", "asarray", "empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randn",
@@ -46,3 +50,34 @@ def test_the_search_finds_what_is_silent(tmp_path, monkeypatch):
         "a.py:2: torch.zeros without device",
         "a.py:3: torch.fftfreq without device, dtype",
     ]
+
+
+def private(file: Path) -> list[str]:
+    """Where a file takes private names of torch."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and re.fullmatch(r"[\w.]+", ast.unparse(node)):
+            names = ast.unparse(node).split(".")
+        elif isinstance(node, ast.ImportFrom):
+            names = (node.module or "").split(".")
+        else:
+            continue
+        if names[0] == "torch" and names[1:3] != ["ops", "aten"] and any(re.match("_[^_]", name) for name in names):
+            found.append(f"{file.relative_to(ROOT)}:{node.lineno}: {'.'.join(names)}")
+    return found
+
+
+def test_torch_s_private_names_are_asked_in_one_file():
+    assert private(ROOT / "modes.py")
+    others = sorted(set(ROOT.rglob("*.py")) - {ROOT / "modes.py"})
+    assert [line for file in others for line in private(file)] == []
+
+
+def test_without_its_private_names_torch_counts_as_plain(monkeypatch):
+    assert modes._private("_C._no_such_function", lambda: 7)() == 7
+    monkeypatch.setattr(modes, "_transforms_active", lambda: False)
+    monkeypatch.setattr(modes, "_dispatch_modes", lambda: 0)
+    monkeypatch.delattr(torch.autograd.forward_ad, "_current_level")
+    assert not modes.transformed()
+    assert not modes.recorded()
+    assert modes.readable(torch.ones(1))
