@@ -586,8 +586,8 @@ def _from_array(array: np.ndarray, who: str, channel_axis: ChannelAxis) -> tuple
     if isinstance(array, np.ma.MaskedArray):
         if np.ma.is_masked(array):
             raise TypeError(
-                f"{who}: is a masked array, whose mask would be lost; pass its values (.filled(0)), and the mask "
-                "to a metric that takes one: get('ssim')(x, y, mask=…)"
+                f"{who}: is a masked array, whose mask would be lost; pass its values, array.filled(0), and "
+                "mask=~array.mask: a mask says what counts"
             )
         array = array.data
     planes = _channels_first(array, who, channel_axis)
