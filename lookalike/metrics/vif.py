@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -112,14 +113,15 @@ def _mixture(band: Tensor, rim: int, rounding: Tensor) -> tuple[Tensor, Tensor]:
     places = [(i, j) for i in range(_BLOCK) for j in range(_BLOCK)]
     vectors = torch.stack([band[..., i : i + down, j : j + along] for i, j in places], 3)
     vectors = vectors - vectors.mean((2, 4), keepdim=True)
-    # The least variances of a smooth band need more than float32, which the products of one row still are.
-    covariance = (vectors @ vectors.mT).double().sum(2) / (down * along)
+    # The least variances of a smooth band need more than float32.
+    vectors = vectors.double()
+    covariance = (vectors @ vectors.mT).sum(2) / (down * along)
     # The routines below refuse NaN, which the gains will bring into the score.
     covariance = torch.where(covariance.isfinite(), covariance, 0.0)
     power = covariance.detach().diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
     flat = power <= rounding.clamp(min=_LEAST)
     # As much of the identity as rounding makes: the inverse exists where a vector's parts repeat each other.
-    ridge = torch.where(flat, 1.0, power * max(torch.finfo(band.dtype).eps / 4, 1e-12) + rounding)
+    ridge = torch.where(flat, 1.0, power * max(torch.finfo(band.dtype).eps / 1000, 1e-12) + rounding)
     identity = torch.eye(len(places), dtype=covariance.dtype, device=band.device)
     factor, _ = torch.linalg.cholesky_ex(covariance + ridge * identity)
     whiten = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
@@ -179,10 +181,17 @@ def _of_pixels(x: Tensor, y: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     return kept, held
 
 
+def _of_sum_one(taps: tuple[float, ...]) -> list[float]:
+    """The taps rounded to float32, of sum 1 there too: else variances are off by a share of a square."""
+    rounded = np.asarray(taps, np.float32)
+    rounded[len(taps) // 2] += np.float32(1 - rounded.sum(dtype=np.float64))
+    return rounded.tolist()
+
+
 def _blur(x: Tensor, taps: tuple[float, ...], stride: int = 1) -> Tensor:
     """Correlate every plane with a separable window that fits, and keep every ``stride``-th place of each axis."""
     channels = x.shape[1]
-    window = x.new_tensor(taps)
+    window = x.new_tensor(taps if x.dtype == torch.float64 else _of_sum_one(taps))
     x = channels_last(x)
     down, across = (window.view(shape).expand(channels, -1, -1, -1) for shape in ((1, 1, -1, 1), (1, 1, 1, -1)))
     x = F.conv2d(x, down, stride=(stride, 1), groups=channels)

@@ -115,3 +115,14 @@ def test_vif_of_a_reference_with_a_nan_is_nan():
     hurt = y.clone()
     hurt[..., 35, 35] = torch.nan
     assert bool(vif.vif(y, hurt).isnan())
+
+
+@pytest.mark.parametrize("domain", ["wavelet", "pixel"])
+def test_vif_of_a_half_dark_image_is_the_same_in_single_precision(domain):
+    """What keeps a covariance invertible must not be seen: it once was, as 2e-5."""
+    random = np.random.default_rng(0)
+    y = np.where(np.arange(192) < 96, 10, 245) + random.uniform(-8, 8, (1, 1, 192, 192))
+    x = y + random.normal(0, 6, y.shape)
+    x, y = (torch.from_numpy(image.clip(0, 255).round()) / 255 for image in (x, y))
+    single = vif.vif(x.float(), y.float(), domain=domain)
+    assert float(single) == pytest.approx(float(vif.vif(x, y, domain=domain)), abs=1e-6)
