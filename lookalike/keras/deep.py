@@ -18,9 +18,16 @@ from lookalike.metrics.perceptual import Perceptual
 from lookalike.ops.features import UNIT_EPSILON
 
 
-def lpips(metric: LPIPSAlex, x: list[Any], y: list[Any]) -> Any:
-    """Eq. 1 of Zhang et al., CVPR 2018: Σ_l mean Σ_c w_c (x̂ − ŷ)², ``(n,)``."""
-    return sum(planes.mean(layer) for layer in lpips_maps(metric, x, y))
+def lpips(metric: LPIPSAlex, x: list[Any], y: list[Any], mask: Any = None) -> Any:
+    """Eq. 1 of Zhang et al., CVPR 2018: Σ_l mean Σ_c w_c (x̂ − ŷ)², ``(n,)``.
+
+    A position of a layer counts by the share of its pixels that does.
+    """
+    layers = lpips_maps(metric, x, y)
+    if mask is None:
+        return sum(planes.mean(layer) for layer in layers)
+    counts = ops.min(mask, 1, keepdims=True)
+    return sum(planes.mean(layer, planes.lessen(counts, *planes.sides(layer))) for layer in layers)
 
 
 def lpips_maps(metric: LPIPSAlex, x: list[Any], y: list[Any]) -> list[Any]:

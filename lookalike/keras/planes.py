@@ -169,6 +169,24 @@ def enlarge(x: Any, *to: Side) -> Any:
     return apply(x, *(made(_interpolation, *pair)[0] for pair in pairs))
 
 
+def lessen(x: Any, *to: Side) -> Any:
+    """Every plane of ``(n, c, h, w)`` averaged to smaller sides, over the pixels that each new one touches.
+
+    Example:
+        >>> ops.convert_to_numpy(lessen(ops.reshape(ops.arange(3.0), (1, 1, 1, 3)), 1, 2))[0, 0, 0].tolist()
+        [0.5, 1.5]
+    """
+    return apply(x, *(made(_shares, *pair)[0] for pair in zip(sides(x), to, strict=True)))
+
+
+@lru_cache(maxsize=256)
+def _shares(side: int, smaller: int) -> tuple[np.ndarray, ...]:
+    row = np.arange(smaller)
+    first, end = row * side // smaller, -(-(row + 1) * side // smaller)
+    touched = (np.arange(side) >= first[:, None]) & (np.arange(side) < end[:, None])
+    return (touched / (end - first)[:, None],)
+
+
 @lru_cache(maxsize=256)
 def _interpolation(side: int, larger: int) -> tuple[np.ndarray, ...]:
     at = np.clip((np.arange(larger) + 0.5) * side / larger - 0.5, 0, side - 1)

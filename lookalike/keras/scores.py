@@ -52,7 +52,10 @@ NETWORKS: Mapping[str, str] = {
     "lpips_alex": "", "lpips_vgg": "", "lpips_squeeze": "", "perceptual": "network", "contextual": "features",
 }  # fmt: skip
 # Those whose formula takes a mask after the pair.
-MASKED = frozenset({"l1", "l2", "rmse", "psnr", "charbonnier", "gaussian_l1", "gaussian_l2", "ciede2000"})
+MASKED = frozenset({
+    "l1", "l2", "rmse", "psnr", "charbonnier", "gaussian_l1", "gaussian_l2", "ciede2000", "lpips_alex", "lpips_vgg",
+    "lpips_squeeze",
+})  # fmt: skip
 # Where two images differ, (n, c, h', w'); of networks the maps of each layer.
 MAPS: Mapping[str, Formula] = {
     "l1": pixel.l1_map,
