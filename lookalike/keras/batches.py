@@ -133,8 +133,8 @@ def as_tensor(batch: Any, dtype: str | None = None) -> Any:
         dtype: of floats; None keeps theirs.
 
     Example:
-        >>> keras.backend.standardize_dtype(as_tensor([[0.5]], "float64").dtype)
-        'float64'
+        >>> keras.backend.standardize_dtype(as_tensor(np.ones((1, 1), "float64"), "float32").dtype)
+        'float32'
     """
     if "float" not in _dtype(batch):
         return batch

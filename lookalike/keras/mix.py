@@ -27,7 +27,7 @@ def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
     for sigma in metric.sigmas:
         trim = widest - _radius(sigma) if metric.border == "valid" else 0
         inner = slice(trim, -trim or None)
-        local = ssim.moments(x[:, :, inner, inner], y[:, :, inner, inner], _taps(sigma), metric.border)
+        local = ssim.moments(x[:, :, inner, inner], y[:, :, inner, inner], [_taps(sigma)] * 2, metric.border)
         similarity = similarity * ssim.contrast_structure_of(local, _WANG.c2)
     # The luminance is of the coarsest scale, the last one.
     similarity = similarity * ssim.luminance_of(local, _WANG.c1)
@@ -38,7 +38,7 @@ def zhao_mix(metric: zhao.ZhaoMix, x: Any, y: Any) -> Any:
 
 def ms_ssim_l1(metric: zhao.MSSSIML1, x: Any, y: Any) -> Any:
     """α·(1 − MS-SSIM) + (1 − α)·L1 with the dyadic MS-SSIM, ``(n,)``."""
-    means = ssim.means_by_scale(x, y, windows.gaussian(11, 1.5), levels=len(MS_WEIGHTS))
+    means = ssim.means_by_scale(x, y, [windows.gaussian(11, 1.5)] * (len(x.shape) - 2), levels=len(MS_WEIGHTS))
     similarity = ops.mean(ssim.product(means, MS_WEIGHTS), 1)
     return metric.alpha * (1 - similarity) + (1 - metric.alpha) * planes.mean(ops.abs(x - y))
 

@@ -10,7 +10,7 @@ is made in the graph, by the same steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -111,8 +111,13 @@ def spatial_mean(x: Any, keepdims: bool = False) -> Any:
     return ops.mean(x, tuple(range(2, len(x.shape))), keepdims=keepdims)
 
 
-def blur(x: Any, taps: tuple[float, ...], border: Border = "valid") -> Any:
+def blur(x: Any, taps: Sequence[Any], border: Border = "valid") -> Any:
     """Every plane of ``(n, c, *spatial)`` correlated with a separable window, under a border rule.
+
+    Args:
+        x: the planes.
+        taps: the window of every axis, or one for each.
+        border: how sides are extended; an even window has its centre right of the middle.
 
     Returns:
         ``(n, c, *spatial)``; with ``"valid"`` ``len(taps) - 1`` fewer a side.
@@ -121,7 +126,9 @@ def blur(x: Any, taps: tuple[float, ...], border: Border = "valid") -> Any:
         >>> float(ops.mean(blur(ops.ones((1, 1, 5, 5)), (0.25, 0.5, 0.25))))
         1.0
     """
-    return apply(x, *(window(side, taps, border) for side in sides(x)))
+    spatial = sides(x)
+    along = taps if isinstance(taps[0], tuple) else [tuple(taps)] * len(spatial)
+    return apply(x, *(window(side, each, border) for side, each in zip(spatial, along, strict=True)))
 
 
 def halve(rule: Halving, *images: Any) -> tuple[Any, ...]:
@@ -234,8 +241,9 @@ def window(side: Side, taps: tuple[float, ...], border: Border) -> Matrix:
 
 
 def _window(side: Side, taps: tuple[float, ...], border: Border) -> Matrix:
-    radius = 0 if border == "valid" else (len(taps) - 1) // 2
-    return _matrix(side, radius, side + 2 * radius, border, taps, 1)
+    if border == "valid":
+        return _matrix(side, 0, side, border, taps, 1)
+    return _matrix(side, len(taps) // 2, side + len(taps) - 1, border, taps, 1)
 
 
 def _halving(side: Side, rule: Halving, odd: Side) -> Matrix:

@@ -8,6 +8,7 @@ identical ones give exactly 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -25,33 +26,52 @@ _DROPS_ODD = ("floor", "reflect")
 
 
 class Moments(NamedTuple):
-    """Local statistics of p = x + y and m = x - y, each ``(n, c, h', w')``."""
+    """Local statistics of p = x + y and m = x - y, each ``(n, c, *spatial')``, and what each position counts."""
 
     mean_p: Any
     mean_m: Any
     var_p: Any
     var_m: Any
     cov_pm: Any | None
+    weight: Any | None
 
 
-def ssim(metric: SSIM, x: Any, y: Any) -> Any:
-    """The scores ``(n,)`` of a metric of `metrics.ssim`, for a pair ``(n, c, *spatial)`` in the unit range."""
-    return _across_channels(planes.spatial_mean(ssim_map(metric, x, y)), metric.channel_weights)
+def ssim(metric: SSIM, x: Any, y: Any, mask: Any = None) -> Any:
+    """The scores ``(n,)`` of a metric of `metrics.ssim`, for a pair ``(n, c, *spatial)`` in the unit range.
+
+    Under a mask of the shape of the pair a window is averaged over its valid pixels and counts by its valid share.
+    """
+    local, mask = _moments_of(metric, x, y, mask)
+    return _across_channels(valid_mean(_score_of(metric, local), local.weight), metric.channel_weights, mask)
 
 
 def ssim_map(metric: SSIM, x: Any, y: Any) -> Any:
     """The score of every window, ``(n, c, *spatial')``."""
+    return _score_of(metric, _moments_of(metric, x, y)[0])
+
+
+def _moments_of(metric: SSIM, x: Any, y: Any, mask: Any = None) -> tuple[Moments, Any]:
+    """The moments that a metric sees of a pair, and the mask after what its convention does to images."""
     c = metric.convention
-    x, y = _shrunk(*prepared(c, x, y), c)
+    x, y, mask = _shrunk(*prepared(c, x, y, mask), c)
+    taps = taps_of(metric, c.window, x)
+    return moments(x, y, taps, c.border, unbias(c, taps), covariance=_apart(metric), mask=mask), mask
+
+
+def _apart(metric: SSIM) -> bool:
+    """Whether contrast and structure are wanted apart."""
+    return isinstance(metric, SSIMLuminance) or metric.exponents != (1.0, 1.0, 1.0)
+
+
+def _score_of(metric: SSIM, local: Moments) -> Any:
+    c = metric.convention
     c1, c2 = (k * k for k in c.K)
-    apart = isinstance(metric, SSIMLuminance) or metric.exponents != (1.0, 1.0, 1.0)
-    local = moments(x, y, taps_of(c, c.window), c.border, unbias(c, x), covariance=apart)
     luminance = luminance_of(local, c1)
     if c.epsilon:
         means, variances = ops.square(local.mean_p) + ops.square(local.mean_m), local.var_p + local.var_m
         denominator = (means / 2 + c1) * (variances / 2 + c2)
         luminance = luminance * denominator / (denominator + c.epsilon)
-    if not apart:
+    if not _apart(metric):
         both = contrast_structure_of(local, c2)
         return luminance * (ops.relu(both) if c.clip_structure else both)
     contrast, structure = contrast_and_structure_of(local, c2)
@@ -62,43 +82,43 @@ def ssim_map(metric: SSIM, x: Any, y: Any) -> Any:
     return _signed_power(luminance, alpha) * _signed_power(contrast, beta) * _signed_power(structure, gamma)
 
 
-def ms_ssim(metric: MSSSIM, x: Any, y: Any) -> Any:
+def ms_ssim(metric: MSSSIM, x: Any, y: Any, mask: Any = None) -> Any:
     """The scores ``(n,)`` of an MS-SSIM that `metrics.ssim` defines, for a pair in the unit range."""
-    x, y = prepared(metric.convention, x, y)
-    shortest, *others = planes.sides(x)
-    for side in others:
-        shortest = min(shortest, side) if planes.known(shortest, side) else ops.minimum(shortest, side)
+    x, y, mask = prepared(metric.convention, x, y, mask)
     if metric.small == "raise":
-        return _of_scales(metric, x, y, metric.weights)
-    fitting = _fitting(metric, shortest)
+        return _of_scales(metric, x, y, mask, metric.weights)
+    fitting = _fitting(metric, x)
     if planes.known(fitting):
-        return _of_scales(metric, x, y, _renormalised(metric.weights, fitting))
-    each = [
-        partial(_of_scales, metric, x, y, _renormalised(metric.weights, count + 1))
-        for count in range(len(metric.weights))
-    ]
+        return _of_scales(metric, x, y, mask, _renormalised(metric.weights, fitting))
+    counts = range(1, len(metric.weights) + 1)
+    each = [partial(_of_scales, metric, x, y, mask, _renormalised(metric.weights, count)) for count in counts]
     return ops.switch(fitting - 1, each)
 
 
-def _of_scales(metric: MSSSIM, x: Any, y: Any, weights: tuple[float, ...]) -> Any:
+def _of_scales(metric: MSSSIM, x: Any, y: Any, mask: Any, weights: tuple[float, ...]) -> Any:
     c = metric.convention
+    taps = taps_of(metric, c.ms_window or c.window, x)
     means = means_by_scale(
-        x, y, taps_of(c, c.ms_window or c.window), levels=len(weights), border=c.ms_border or c.border,
-        last_border=c.ms_last_border, halving=metric.halving, K=c.K, unbias=unbias(c, x), clip=c.clip_structure,
+        x, y, taps, levels=len(weights), border=c.ms_border or c.border, last_border=c.ms_last_border,
+        halving=metric.halving, K=c.K, unbias=unbias(c, taps), clip=c.clip_structure, mask=mask,
     )  # fmt: skip
     if c.joint:
-        means = ops.mean(means, 1, keepdims=True)
+        if mask is None:
+            means = ops.mean(means, 1, keepdims=True)
+        else:
+            counts = ops.expand_dims(_counts(mask), 2)
+            means = planes.quotient(ops.sum(means * counts, 1, keepdims=True), ops.sum(counts, 1, keepdims=True))
     if metric.scales == "sum":
         scores = ops.sum(means * ops.convert_to_tensor(weights, x.dtype), -1) / sum(weights)
     else:
         scores = product(means, weights, metric.negative)
-    return scores[:, 0] if scores.shape[1] == 1 else _across_channels(scores, metric.channel_weights)
+    return scores[:, 0] if scores.shape[1] == 1 else _across_channels(scores, metric.channel_weights, mask)
 
 
 def means_by_scale(
     x: Any,
     y: Any,
-    taps: tuple[float, ...],
+    taps: Sequence[tuple[float, ...]],
     *,
     levels: int,
     border: Border = "valid",
@@ -107,44 +127,92 @@ def means_by_scale(
     K: tuple[float, float] = (0.01, 0.03),
     unbias: float = 1.0,
     clip: bool = False,
+    mask: Any = None,
 ) -> Any:
     """``(n, c, levels)``: mean contrast·structure of each scale but the last, whose mean SSIM it is."""
     columns = []
     for level in range(levels):
         last = level == levels - 1
         if level:
-            x, y = planes.halve(halving, x, y)
+            x, y, mask = _of_valid(partial(planes.halve, halving), x, y, mask)
         # Where negatives are clipped at every position, the coarsest scale has the border of the others.
-        local = moments(x, y, taps, (last_border or border) if last and not clip else border, unbias)
+        local = moments(x, y, taps, (last_border or border) if last and not clip else border, unbias, mask=mask)
         part = contrast_structure_of(local, K[1] ** 2)
         part = ops.relu(part) if clip else part
         part = luminance_of(local, K[0] ** 2) * part if last else part
-        columns.append(planes.spatial_mean(part))
+        columns.append(valid_mean(part, local.weight))
     return ops.stack(columns, -1)
 
 
 def moments(
-    x: Any, y: Any, taps: tuple[float, ...], border: Border = "valid", unbias: float = 1.0, covariance: bool = False
+    x: Any,
+    y: Any,
+    taps: Sequence[tuple[float, ...]],
+    border: Border = "valid",
+    unbias: float = 1.0,
+    covariance: bool = False,
+    mask: Any = None,
 ) -> Moments:
-    """Local means and variances of the sum and the difference of two batches ``(n, c, *spatial)``."""
-    if border == "zero":  # the zeros are pixels like others: they are there before the mean is taken off
-        edge = (len(taps) // 2,) * 2
-        x, y = (ops.pad(image, ((0, 0), (0, 0), *[edge] * (len(image.shape) - 2))) for image in (x, y))
+    """Local means and variances of the sum and the difference of two batches ``(n, c, *spatial)``.
+
+    Args:
+        x, y: in the unit range, 0 where the mask is.
+        taps: the window along each axis.
+        border: how images are extended.
+        unbias: factor of variances.
+        covariance: whether the covariance of the two is wanted too.
+        mask: weights in [0, 1] of the shape of ``x``: windows are averaged over what counts.
+    """
+    if (
+        border == "zero"
+    ):  # the zeros are pixels like others: they are there, and count, before the mean is taken off
+        edges = ((0, 0), (0, 0), *((len(along) // 2, (len(along) - 1) // 2) for along in taps))
+        x, y = ops.pad(x, edges), ops.pad(y, edges)
+        mask = None if mask is None else ops.pad(mask, edges, constant_values=1.0)
         border = "valid"
-    (p, shift_p), (m, shift_m) = _centred(x + y), _centred(x - y)
+    (p, shift_p), (m, shift_m) = _centred(x + y, mask), _centred(x - y, mask)
     signals = [p, m, p * p, m * m, p * m] if covariance else [p, m, p * p, m * m]
-    local = ops.split(planes.blur(ops.concatenate(signals, 1), taps, border), len(signals), 1)
+    weight = None
+    if mask is None:
+        local = ops.split(planes.blur(ops.concatenate(signals, 1), taps, border), len(signals), 1)
+    else:
+        weighted = ops.concatenate([*(mask * signal for signal in signals), mask], 1)
+        *local, weight = ops.split(planes.blur(weighted, taps, border), len(signals) + 1, 1)
+        local = [planes.quotient(part, weight) for part in local]
     mean_p, mean_m = local[:2]
     var_p = unbias * (local[2] - mean_p * mean_p)
     var_m = unbias * (local[3] - mean_m * mean_m)
     cov_pm = unbias * (local[4] - mean_p * mean_m) if covariance else None
-    return Moments(mean_p + shift_p, mean_m + shift_m, var_p, var_m, cov_pm)
+    return Moments(mean_p + shift_p, mean_m + shift_m, var_p, var_m, cov_pm, weight)
 
 
-def _centred(image: Any) -> tuple[Any, Any]:
+def _centred(image: Any, mask: Any) -> tuple[Any, Any]:
     """Subtract each plane's mean; the shift is a constant to the gradient, for no moment depends on it."""
-    shift = ops.stop_gradient(planes.spatial_mean(image, keepdims=True))
-    return image - shift, shift
+    if mask is None:
+        shift = ops.stop_gradient(planes.spatial_mean(image, keepdims=True))
+        return image - shift, shift
+    axes = tuple(range(2, len(image.shape)))
+    total = ops.sum(mask * image, axes, keepdims=True)
+    shift = ops.stop_gradient(planes.quotient(total, ops.sum(mask, axes, keepdims=True)))
+    return ops.where(mask > 0, image - shift, 0.0), shift
+
+
+def valid_mean(values: Any, weight: Any) -> Any:
+    """The mean of each plane ``(n, c)``, weighted where there are weights; 1 where all of them are 0."""
+    if weight is None:
+        return planes.spatial_mean(values)
+    axes = tuple(range(2, len(values.shape)))
+    total = ops.sum(weight, axes)
+    return ops.where(total > 0, planes.quotient(ops.sum(weight * values, axes), total), 1.0)
+
+
+def _of_valid(reduce: Callable[..., tuple[Any, ...]], x: Any, y: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """A pair made smaller, by the means of what counts where there is a mask, and how much that was."""
+    if mask is None:
+        return *reduce(x, y), None
+    x, y, share, added = reduce(mask * x, mask * y, mask, ops.ones_like(mask))
+    share = share + (1 - added)  # zeros that a rule adds count
+    return planes.quotient(x, share), planes.quotient(y, share), share
 
 
 def luminance_of(local: Moments, c1: float) -> Any:
@@ -209,32 +277,34 @@ def _signed_power(term: Any, power: float) -> Any:
     return ops.where(far, curve, term * _KNEE ** (power - 1))
 
 
-def prepared(c: Convention, x: Any, y: Any) -> tuple[Any, Any]:
-    """What a convention does to a pair before the windows: luma, and rounding to 8-bit levels."""
+def prepared(c: Convention, x: Any, y: Any, mask: Any = None) -> tuple[Any, Any, Any]:
+    """What a convention does to a pair and its mask before the windows: luma, and rounding to 8-bit levels."""
     if c.colour == "luma":
         x, y = colour.luma(x, c.luma), colour.luma(y, c.luma)
-    return (colour.to_levels(x), colour.to_levels(y)) if c.levels else (x, y)
+        mask = None if mask is None else ops.min(mask, 1, keepdims=True)
+    return (colour.to_levels(x), colour.to_levels(y), mask) if c.levels else (x, y, mask)
 
 
-def taps_of(c: Convention, kind: Window) -> tuple[float, ...]:
-    """The window of a convention along one axis."""
-    return windows.gaussian(c.win_size, c.sigma) if kind == "gaussian" else windows.uniform(c.win_size)
+def taps_of(metric: SSIM | MSSSIM, kind: Window, x: Any) -> list[tuple[float, ...]]:
+    """The window of a definition along each axis of images."""
+    c = metric.convention
+    axes: Any = getattr(metric, "axes", None) or ((c.win_size, c.sigma),) * (len(x.shape) - 2)
+    return [windows.gaussian(size, sigma) if kind == "gaussian" else windows.uniform(size) for size, sigma in axes]
 
 
-def unbias(c: Convention, x: Any) -> float:
-    """The factor of variances that the convention's covariance asks for, on images of these dimensions."""
-    pixels = c.win_size ** (len(x.shape) - 2)
+def unbias(c: Convention, taps: Sequence[tuple[float, ...]]) -> float:
+    """The factor of variances that the convention's covariance asks for."""
+    pixels = math.prod(map(len, taps))
     return pixels / (pixels - 1) if c.covariance == "n-1" else 1.0
 
 
-def _shrunk(x: Any, y: Any, c: Convention) -> tuple[Any, Any]:
+def _shrunk(x: Any, y: Any, mask: Any, c: Convention) -> tuple[Any, Any, Any]:
     if c.downsample == "no":
-        return x, y
-    factor, border = _factor(planes.sides(x), c.downsample), _SHRINK_BORDER[c.downsample]
+        return x, y, mask
+    factor = _factor(planes.sides(x), c.downsample)
     if planes.known(factor) and factor <= 1:
-        return x, y
-    x, y = planes.shrink(factor, border, x, y)
-    return x, y
+        return x, y, mask
+    return _of_valid(partial(planes.shrink, factor, _SHRINK_BORDER[c.downsample]), x, y, mask)
 
 
 def _factor(sides: tuple[planes.Side, ...], rule: Downsample) -> planes.Side:
@@ -246,13 +316,17 @@ def _factor(sides: tuple[planes.Side, ...], rule: Downsample) -> planes.Side:
     return ops.maximum(1, ops.cast(ops.round(ratio) if rule == "piq" else ops.floor(ratio + 0.5), "int32"))
 
 
-def _fitting(metric: MSSSIM, side: planes.Side) -> planes.Side:
+def _fitting(metric: MSSSIM, x: Any) -> planes.Side:
     """How many scales the window fits in, at most all."""
     fitting: planes.Side = 0
+    sides = list(planes.sides(x))
+    sizes = [len(along) for along in taps_of(metric, "uniform", x)]
     for _ in metric.weights:
-        fits = side >= metric.convention.win_size
-        fitting = fitting + (int(fits) if planes.known(side) else ops.cast(fits, "int32"))
-        side = side // 2 if metric.halving in _DROPS_ODD else (side + 1) // 2
+        fits: planes.Side = 1
+        for side, size in zip(sides, sizes, strict=True):
+            fits = fits * (int(side >= size) if planes.known(side) else ops.cast(side >= size, "int32"))
+        fitting = fitting + fits
+        sides = [side // 2 if metric.halving in _DROPS_ODD else (side + 1) // 2 for side in sides]
     return fitting
 
 
@@ -264,8 +338,16 @@ def _renormalised(weights: tuple[float, ...], fitting: int) -> tuple[float, ...]
     return tuple(weight * sum(weights) / sum(kept) for weight in kept)
 
 
-def _across_channels(scores: Any, weights: tuple[float, ...] | None) -> Any:
-    """Mean or weighted mean of ``(n, c)`` over channels."""
-    if weights is None:
+def _across_channels(scores: Any, weights: tuple[float, ...] | None, mask: Any = None) -> Any:
+    """Mean or weighted mean of ``(n, c)`` over channels; with a mask each counts by its valid pixels."""
+    if mask is None and weights is None:
         return ops.mean(scores, 1)
-    return ops.sum(scores * ops.convert_to_tensor(np.asarray(weights), scores.dtype), 1)
+    each = ops.ones_like(scores) if mask is None else _counts(mask)
+    if weights is not None:
+        each = each * ops.convert_to_tensor(np.asarray(weights), scores.dtype)
+    return planes.quotient(ops.sum(scores * each, 1), ops.sum(each, 1))
+
+
+def _counts(mask: Any) -> Any:
+    """How many pixels of each plane count, ``(n, c)``."""
+    return ops.sum(mask, tuple(range(2, len(mask.shape))))
