@@ -76,8 +76,8 @@ def column(text: str) -> Column:
     Example:
         >>> column("mse").name, column("ssim( convention = wang-matlab )").name
         ('l2', 'ssim(convention=wang-matlab)')
-        >>> column("psnr(luma=ycbcr, crop_border=4)").treatment
-        ('ycbcr', 4)
+        >>> column("psnr(luma=ycbcr, crop_border=4)").treatment, column("psnr(luma=matlab)").treatment
+        (('ycbcr', 4), ('matlab', 0))
     """
     if not isinstance(text, str):
         raise TypeError(f"measure: metrics are names or made with get; got {type(text).__name__}")
@@ -99,13 +99,24 @@ def column(text: str) -> Column:
         raise ValueError(f"score: {own[0]} is not an option of a column, in {text!r}; --data-range is for all")
     named = ", ".join(f"{option}={value}" for option, value in given.items())
     has = registry.options_of(term.name)
-    rule = None if "luma" in has and given.get("luma") != "ycbcr" else given.pop("luma", None)
+    rule = None if "luma" in has and _is_own(term.name, given) else given.pop("luma", None)
     crop = 0 if "crop_border" in has else given.pop("crop_border", 0)
     if rule is not None:
         choice("score", "luma", rule, LUMAS)
     made = Column(f"{term.name}({named})" if named else term.name, term.name, given, rule, checked_crop(crop))
     made.made()  # what is wrong with an option is said before a picture is read
     return made
+
+
+def _is_own(name: str, given: Mapping[str, Any]) -> bool:
+    """Whether a metric with a luma of its own takes the one that is asked for; the others are taken before it."""
+    if "luma" not in given or given["luma"] not in LUMAS:
+        return True
+    try:
+        registry.get(name, luma=given["luma"])
+    except ValueError:
+        return False
+    return True
 
 
 def check_convention(convention: str | None, asked: Sequence[Column | Metric]) -> None:
