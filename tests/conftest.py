@@ -36,12 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         function = item.nodeid.partition("[")[0]
         repeated = function in seen or item.get_closest_marker("slow") is not None
-        elsewhere = any(mark.args[0] for mark in item.iter_markers("elsewhere"))
+        elsewhere = any(_holds(mark, item) for mark in item.iter_markers("elsewhere"))
         (left if elsewhere or (repeated and config.getoption("--quick")) else kept).append(item)
         seen.add(function)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
+
+
+def _holds(mark: pytest.Mark, item: pytest.Item) -> bool:
+    """Whether a mark's condition holds: one for the process, or ``when`` of the case's parameters."""
+    case = getattr(item, "callspec", None)
+    return mark.args[0] if mark.args else mark.kwargs["when"](**(case.params if case else {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -50,6 +56,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("skipped"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         places[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    for report in terminalreporter.getreports("passed"):  # what processes of their own skipped
+        for name, value in report.user_properties:
+            if name == "skipped":
+                places[str(value)].append(report.nodeid)
     if places:
         terminalreporter.section("skipped")
     for reason, nodes in sorted(places.items()):

@@ -24,8 +24,6 @@ from lookalike.ops.features import random_state  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = keras.backend.backend()
-if BACKEND == "jax":
-    import jax
 VALUE, GRADIENT = 1e-5, 1e-4
 # JAX compiles every operation by itself where the whole is not: many times slower.
 COMPILED_ON_JAX = "compiled" if BACKEND == "jax" else "eager"
@@ -90,6 +88,7 @@ def value_and_gradient(score, y_true, y_pred, mode):
         value, gradient = run(tf.constant(y_true), tf.constant(y_pred))
         return value.numpy(), gradient.numpy()
     if BACKEND == "jax":
+        import jax
 
         def total(pred, true):
             value = score(true, pred)
@@ -129,25 +128,28 @@ MODES = {"torch": ["eager"], "tensorflow": ["eager", "compiled", "open"], "jax":
 compiles = pytest.mark.parametrize("mode", MODES)
 
 
+def one_mode_is_enough(name, options, mode, **_):
+    """Options go "open", the defaults both ways; eager JAX compiles every operation by itself: two show it."""
+    if BACKEND == "tensorflow":
+        return mode == "compiled" and bool(options)
+    return BACKEND == "jax" and mode == "eager" and name not in ("l1", "ssim")
+
+
 @compiles
+@pytest.mark.elsewhere(when=one_mode_is_enough)
 @pytest.mark.parametrize(("name", "options", "channels", "side"), CASES, ids=lambda value: str(value)[:24])
 def test_the_numbers_are_those_of_pytorch(name, options, channels, side, mode):
-    if options and mode == "compiled" and BACKEND == "tensorflow":
-        pytest.skip("the default options go this way, and these another")
-    if mode == "eager" and BACKEND == "jax" and name not in ("l1", "ssim"):
-        pytest.skip("JAX compiles every operation by itself here: two show that it does")
     x, y = images(channels, side)
     metric = registry.get(name, check="shapes", **options)
     score = Score(name, options, data_range=1.0, data_format="channels_last")
     assert_same(value_and_gradient(score, last(y), last(x), mode), reference(metric, x, y), name)
 
 
+@pytest.mark.elsewhere(when=lambda metric_name, name: metric_name == "ms_ssim" and not CONVENTIONS[name].ms)
 @pytest.mark.parametrize("name", CONVENTIONS)
 @pytest.mark.parametrize("metric_name", ["ssim", "ms_ssim"])
 def test_every_convention(metric_name, name):
     convention = CONVENTIONS[name]
-    if metric_name == "ms_ssim" and not convention.ms:
-        pytest.skip(f"{name} has no MS-SSIM")
     # Long enough for automatic down-sampling, odd at every scale.
     side = (
         385 if metric_name == "ssim" and convention.downsample != "no" else 179 if metric_name == "ms_ssim" else 37
@@ -162,7 +164,7 @@ def test_every_convention(metric_name, name):
     assert found == pytest.approx(wanted, abs=1e-4 if rounded else VALUE)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="on this backend it is the formula that runs")
+@pytest.mark.elsewhere(BACKEND != "torch")  # there it is the formula that runs
 @pytest.mark.parametrize(("name", "options", "channels", "side"), CASES, ids=lambda value: str(value)[:24])
 def test_the_formulas_hold_on_the_torch_backend_too(name, options, channels, side):
     x, y = images(channels, side)
@@ -173,7 +175,7 @@ def test_the_formulas_hold_on_the_torch_backend_too(name, options, channels, sid
     assert_same((value.detach().numpy(), last(gradient)), reference(metric, x, y), name)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="the kernels are of the torch backend")
+@pytest.mark.elsewhere(BACKEND != "torch")
 def test_the_torch_backend_uses_the_kernels(monkeypatch):
     from lookalike.ops import ssim
     from lookalike.ops.ssim.setting import Setting
@@ -229,7 +231,11 @@ def test_maps_are_those_of_pytorch(name, tmp_path):
     x, y = images(3, 24)
     wanted = registry.get(name, check="shapes", **options).map(x, y)
     score = Score(name, options, data_range=255, data_format="channels_last")
-    run = jax.jit(score.map) if BACKEND == "jax" else score.map
+    run = score.map
+    if BACKEND == "jax":
+        import jax
+
+        run = jax.jit(score.map)
     found = ops.convert_to_numpy(run(*(ops.convert_to_tensor(255 * last(image)) for image in (y, x))))
     np.testing.assert_allclose(found, last(wanted), rtol=1e-4, atol=2e-5)
 
@@ -613,10 +619,9 @@ def test_a_sum_tells_each_range_that_does_not_fit():
         again(255 * y, y)
 
 
+@pytest.mark.elsewhere(when=lambda options: BACKEND == "torch" and bool(options))  # it is eager anyway
 @pytest.mark.parametrize("options", [{}, {"steps_per_execution": 2}, {"run_eagerly": True}, {"jit_compile": True}])
 def test_the_first_step_of_fit_tells_a_wrong_range(options):
-    if BACKEND == "torch" and options:
-        pytest.skip("eager anyway, and torch.compile takes long")
     y = np.full((4, 8, 8, 3), 0.5, "float32")
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 1)])
     model.compile(optimizer="sgd", loss=lk.L1Loss(), metrics=[lk.L2()], **options)
@@ -630,7 +635,7 @@ def test_the_first_step_of_fit_tells_a_wrong_range(options):
     assert said == ([] if unseen else ["l1", "l2"])
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="it is TensorFlow that can ask Python from a graph")
+@pytest.mark.elsewhere(BACKEND != "tensorflow")  # which can ask Python from a graph
 def test_a_function_of_ones_own_stays_one_that_can_be_exported(tmp_path):
     import tensorflow as tf
 
@@ -814,7 +819,7 @@ def test_options_and_names_are_checked():
         lk.loss_from("dists")
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow builds graphs of unknown sizes")
+@pytest.mark.elsewhere(BACKEND != "tensorflow")  # only it builds graphs of unknown sizes
 def test_what_does_not_fit_is_said_when_a_graph_of_unknown_sizes_runs():
     import tensorflow as tf
 

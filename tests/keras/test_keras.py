@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from places import ROOT
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
-def test_the_suite_on(backend):
+def test_the_suite_on(backend, record_property):
     for package in ("keras", backend):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed; `make setup` brings it")
@@ -23,6 +24,8 @@ def test_the_suite_on(backend):
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    for reason in re.findall(r"^(.+): \d+ tests?$", done.stdout, re.MULTILINE):  # as `conftest` reports them
+        record_property("skipped", f"{backend}: {reason}")
 
 
 @pytest.mark.slow
