@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ADVICE: dict[str, tuple[str, str]] = {
     "charbonnier": ("as a robust L1 with a gradient at zero, to train with", "to compare pictures as people do"),
-    "chroma_ratio": ("to see whether colours got paler or stronger", "on nearly grey references"),
+    "chroma_ratio": ("to see whether colours got paler or stronger", "as a quality score"),
     "ciede2000": ("for colour differences, pixel by pixel", "for texture and blur, which hardly change it"),
     "ciede2000_low": ("for colour casts over areas", "for anything finer than its blur"),
     "contextual": ("for pictures that are not aligned", "for pictures that are; it does not ask where things are"),
@@ -12,6 +12,12 @@ ADVICE: dict[str, tuple[str, str]] = {
     "cw_ssim": ("where small shifts and turns do not matter", "for brightness and colour, which it does not see"),
     "delta_a": ("to see a shift between green and red, with its sign", "as a quality score"),
     "delta_b": ("to see a shift between blue and yellow, with its sign", "as a quality score"),
+    "delta_e76": (
+        "to repeat figures in the oldest of the CIE's differences",
+        "for vivid colours, which it overrates",
+    ),
+    "delta_e94": ("to repeat figures of graphic arts and textiles", "for new work: CIEDE2000 corrects its blues"),
+    "delta_e_cmc": ("for tolerances of the textile industry", "for new work; it is not symmetric"),
     "delta_l": ("to see a shift of lightness, with its sign", "as a quality score"),
     "dists": ("where a texture may be another sample of itself", "where every pixel has to be in its place"),
     "dss": ("for compression and noise at the cost of a DCT", "below 40 px a side"),
@@ -37,10 +43,15 @@ ADVICE: dict[str, tuple[str, str]] = {
     "ms_ssim": ("for photographs at an unknown viewing distance", "below 161 px a side"),
     "ms_ssim_l1": ("as a loss that keeps colours and detail", "as a quality score"),
     "nlpd": ("for contrast as the eye normalises it", "where its unit must mean something"),
+    "nrmse": ("as an error that is a share of the reference", "where the reference may be black"),
     "perceptual": ("as a loss on features of VGG16", "as a quality score: it was not fitted to people"),
     "psnr": (
         "to be compared with what others report; say luma, range and crop",
         "for quality across kinds of error",
+    ),
+    "psnr_b": (
+        "for what a coder of blocks leaves at their borders",
+        "where blocks lie elsewhere or images were scaled",
     ),
     "psnr_hvs": ("for compression, weighted by what the eye resolves", "for colour"),
     "psnr_hvs_m": ("as PSNR-HVS where texture hides errors", "for colour"),
