@@ -286,7 +286,7 @@ def _matrix(
         stride: positions from one row to the next.
 
     Raises:
-        ValueError: where a known side is too short to be mirrored so far.
+        ValueError: where a known side is too short for the window, or to be mirrored so far.
     """
     added = extended - side  # before and after
     if known(side, before, extended) and border in ("reflect", "symmetric"):
@@ -299,6 +299,10 @@ def _matrix(
     xp: Any = np if known(side, before, extended, stride) else ops
     size = stride if taps is None else len(taps)
     rows = (extended - size) // stride + 1
+    if known(rows) and rows < 1:
+        raise ValueError(
+            f"a window of {size} px does not fit into a side of {side} px; use larger images or a smaller window"
+        )
     # Rows count what the rule extends; the line itself is there even where the rule drops its end.
     at = xp.arange(max(extended, before + side) if xp is np else ops.maximum(extended, before + side))
     offsets = xp.expand_dims(at, 0) - stride * xp.expand_dims(xp.arange(rows), 1)
