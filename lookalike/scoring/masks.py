@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def read(path: str | Path) -> NDArray[np.float32]:
         UnreadableImage: for a file that is no image.
         ValueError: for a coloured image, and floats outside [0, 1].
     """
-    pixels = files.load(path)
+    pixels = files.load(path, alpha="black", profile="ignore")  # weights, no colours; what is transparent is out
     if pixels.ndim == 3:
         if (pixels != pixels[..., :1]).any():
             raise ValueError(f"{path}: a mask is grey, white where the pixels count; this one is coloured")
@@ -57,6 +58,27 @@ def read(path: str | Path) -> NDArray[np.float32]:
     if not ((mask >= 0) & (mask <= 1)).all():
         raise ValueError(f"{path}: a mask of floats lies in [0, 1]")
     return mask
+
+
+def fingerprint(mask: NDArray[Any] | Tensor) -> str:
+    """What signatures call a mask: the same for the same weights, whatever held them.
+
+    Args:
+        mask: boolean or weights, ``(h, w)`` or with leading axes, such as ``(n, c, h, w)``; axes of length 1 in
+            front, and channels that are all alike, make no difference.
+
+    Returns:
+        The first 8 hexadecimal digits of the SHA-256 of the shape and of the weights as little-endian float32.
+
+    Example:
+        >>> fingerprint(np.eye(2, dtype=bool)), fingerprint(torch.eye(2)[None, None])
+        ('acc36387', 'acc36387')
+    """
+    array = mask.detach().to("cpu", torch.float32).numpy() if isinstance(mask, Tensor) else mask
+    weights = np.ascontiguousarray(array, "<f4")
+    while weights.ndim > 2 and len(weights) and (weights == weights[:1]).all():
+        weights = weights[0]
+    return hashlib.sha256(repr(weights.shape).encode() + weights.tobytes()).hexdigest()[:8]
 
 
 class Mask:
@@ -118,8 +140,5 @@ class Mask:
             >>> Mask(ignored=[(0, 0, 2, 1)]).settings()
             {'mask': None, 'ignore': '0,0,2,1'}
         """
-        told = None
-        if self._whole is not None:
-            size = repr(self._whole.shape).encode()
-            told = hashlib.sha256(size + self._whole.tobytes()).hexdigest()[:8]
+        told = None if self._whole is None else fingerprint(self._whole)
         return {"mask": told, "ignore": ";".join(",".join(map(str, one)) for one in self._ignored) or None}

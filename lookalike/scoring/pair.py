@@ -14,7 +14,7 @@ from lookalike.files import MAX_PIXELS
 from lookalike.metric import Metric
 from lookalike.ranges import DataRange
 from lookalike.scoring.columns import Column, check_convention, column, cropped, luma
-from lookalike.scoring.masks import Mask
+from lookalike.scoring.masks import Mask, fingerprint
 
 
 class Measurement(NamedTuple):
@@ -64,8 +64,7 @@ def measure(
         data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
         convention: for the metrics that have conventions; the others are as they are.
         mask: what counts, as `batches.read_mask` takes it: a file of which white counts, or a boolean array. The
-            signature says ``mask:yes``; metrics that take none decline. Or a `masks.Mask`, whose signature tells it
-            from others.
+            signature tells it from others by `masks.fingerprint`; metrics that take none decline. Or a `masks.Mask`.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
         profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers;
@@ -91,7 +90,7 @@ def measure(
         (0.2, 'l1|range:255|v:1')
         >>> [found] = measure(judged=a, reference=b, metrics="l1", mask=np.eye(16, dtype=bool))
         >>> found.signature
-        'l1|range:255|mask:yes|v:1'
+        'l1|range:255|mask:a1bd2c2d|v:1'
     """
     loaded = batches.read_pair(
         judged, reference, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels,
@@ -105,10 +104,10 @@ def measure(
         x, y = batches.pair(x, y, who="measure", data_range=carried, check=check, volumes=x.ndim == 5)
     else:
         counted = mask.weights(x) if isinstance(mask, Mask) else batches.read_mask(mask, x)
-        before |= mask.settings() if isinstance(mask, Mask) else {"mask": "yes"}
         x, y, counts = batches.masked_pair(
             x, y, counted, who="measure", data_range=carried, check=check, volumes=x.ndim == 5
         )
+        before |= mask.settings() if isinstance(mask, Mask) else {"mask": fingerprint(counted)}
     if grey:
         x, y = luma(x, "bt601"), luma(y, "bt601")
         before["luma"] = "bt601"

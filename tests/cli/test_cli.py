@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from lookalike.conventions import CONVENTIONS
 from lookalike.losses.presets import PRESETS
 from lookalike.metric import PROMISES
 from lookalike.records import tables
+from lookalike.scoring.pair import measure
 
 BROKEN_LOSS = """
 import torch
@@ -521,7 +523,9 @@ def test_only_what_counts_is_scored(
     y, x = (np.asarray(Image.open(path)).astype(float) / 255 for path in pair)
     [row] = printed_json(capsys, "score", *pair, "-m", "l1", "--mask", tmp_path / "mask.png")["scores"]
     assert row["value"] == pytest.approx(np.abs(x - y)[:100].mean(), abs=1e-6)
-    assert "|mask:" in row["signature"]
+    [same] = measure(pair[1], pair[0], "l1", mask=tmp_path / "mask.png")
+    assert same.signature == row["signature"]
+    assert re.search(r"\|mask:[0-9a-f]{8}\|", same.signature)
     [same] = printed_json(capsys, "score", *pair, "-m", "l1", "--ignore", "0,100,200,100")["scores"]
     assert same["value"] == pytest.approx(row["value"], abs=1e-7)
     assert same["signature"] == "l1|range:255|ignore:0,100,200,100|v:1"

@@ -1,5 +1,6 @@
 """Numbers for one pair of anything, and the map of a metric as a picture."""
 
+import hashlib
 import math
 import subprocess
 import sys
@@ -271,13 +272,18 @@ def test_a_mask_may_be_anything_that_says_what_counts(tmp_path):
         counts, counts.astype(np.float32), counts[..., None], torch.from_numpy(counts), tmp_path / "mask.png",
         Image.fromarray(counts.astype(np.uint8) * 255),
     )  # fmt: skip
-    for mask in kinds:
+    weights = counts.astype("<f4")
+    told = hashlib.sha256(repr(weights.shape).encode() + weights.tobytes()).hexdigest()[:8]
+    for mask in (*kinds, np.repeat(counts[..., None], 3, 2), torch.from_numpy(counts).bfloat16()):
         hidden = {
             found.metric: found for found in measure(judged=x, reference=y, metrics=["l1", "psnr"], mask=mask)
         }
         assert hidden["l1"].value == 0
         assert hidden["psnr"].value == 100
-        assert "|mask:yes|" in hidden["l1"].signature
+        assert f"|mask:{told}|" in hidden["l1"].signature
+    [other] = measure(x, y, "l1", mask=~counts)
+    assert "|mask:" in other.signature
+    assert other.signature != hidden["l1"].signature
     declined = {found.metric: found for found in measure(x, y, mask=counts)}
     assert declined["vif"].value is None
     assert "takes no mask" in declined["vif"].reason
