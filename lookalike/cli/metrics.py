@@ -48,18 +48,19 @@ def metrics(
         show.as_table(("convention", "source", "proof"), [[row[key] for key in shown] for row in rows])
     else:
         show.as_table(
-            ("metric", "title", "better", "range", "side", "weights"),
+            ("metric", "title", "better", "range", "side", "masks", "weights"),
             [
                 (
                     row["name"], row["title"], row["better"], "..".join(show.number(end) for end in row["range"]),
-                    f"{row['min_side']} px", "needed" if row["weights"] else "none",
+                    str(row["min_side"]), "yes" if row["masks"] else "no", "needed" if row["weights"] else "none",
                 )
                 for row in rows
             ],
             numbers=(4,),
         )  # fmt: skip
         if show.is_terminal():
-            show.as_line("\nlookalike metrics NAME: formula, source, options, range, maps, and when to use it")
+            show.as_line("\nside: the smallest, in pixels; masks: whether the metric takes one")
+            show.as_line("lookalike metrics NAME: formula, source, options, range, maps, and when to use it")
     return 0
 
 

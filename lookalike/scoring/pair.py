@@ -63,8 +63,8 @@ def measure(
             declines the pair (too small, say) is reported with its reason rather than raised.
         data_range: of float images; None means 1. uint8 is 0–255 and uint16 0–65535; saying otherwise is an error.
         convention: for the metrics that have conventions; the others are as they are.
-        mask: what counts, as `batches.read_mask` takes it: a file of which white counts, or a boolean array. The
-            signature tells it from others by `masks.fingerprint`; metrics that take none decline. Or a `masks.Mask`.
+        mask: what counts, as `batches.read_mask` takes it: a file of which white counts, or a boolean array; or a
+            `masks.Mask`. The signature holds its `masks.fingerprint`; metrics that take none decline.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
         profile: ``"srgb"`` converts the colours of files with another profile, ``"ignore"`` reads their numbers;

@@ -698,7 +698,11 @@ def test_ruler_of_multi_scale_declines_by_row(pair: tuple[Path, Path], capsys: p
 def test_metrics_lists_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     done = called(capsys, "metrics")
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == registry.catalog()
+    lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert [words[0] for words in lines] == registry.catalog()
+    assert done.stdout.split("\n", 1)[0].split()[-2:] == ["masks", "weights"]
+    for words in lines:
+        assert words[-2] == ("yes" if registry.metric_class(words[0]).facts.masks else "no")
     rows = printed_json(capsys, "metrics")
     assert [row["name"] for row in rows] == registry.catalog()
     for row in rows:
@@ -774,6 +778,7 @@ def test_tables_fit_80_columns_and_break_no_word(command: list[str], pair: tuple
     words = set(" ".join(lines).split())
     for name in registry.catalog() if command == ["metrics"] else []:
         assert name in words
+        assert any(line.startswith(f"{name} ") for line in lines)  # a table, no block a row
 
 
 # losses
