@@ -87,38 +87,38 @@ def run(
         trainer.Interrupted: on Ctrl-C, everything saved.
     """
     kind = TASKS[recipe.task]
-    with processes.together(device) as place:
-        say = report if processes.rank() == 0 else _silent
-        asked = folder / runs.RECIPE
-        if asked.exists():
-            checkpoint.check_recipe(asked, runs.read_json(asked), recipe.as_json())
-        precision = trainer.precision_for(recipe.precision, place)
-        losses = parsed(recipe, say)
+    with processes.together(device) as local_device:
+        log = report if processes.rank() == 0 else _silent
+        recipe_file = folder / runs.RECIPE
+        if recipe_file.exists():
+            checkpoint.check_recipe(recipe_file, runs.read_json(recipe_file), recipe.as_json())
+        precision = trainer.precision_for(recipe.precision, local_device)
+        losses = parsed(recipe, log)
         written = (
             runs.RECIPE, runs.LAB, runs.ENVIRONMENT, runs.PAGE, runs.MATRIX, runs.MATRIX_TABLE, runs.MATRIX_TEXT,
-            runs.SAMPLES, runs.MAPS, *(one.name for one in losses),
+            runs.SAMPLES, runs.MAPS, *(entry.name for entry in losses),
         )  # fmt: skip
         if processes.rank() == 0:
             outputs.claim_folder(folder, written, who="lab", record=runs.is_lab, force=force)
-        sets = load(recipe, folder, say)
-        candidates = fair(losses, kind(recipe, 0, place), sets, say) if recipe.calibrate else losses
+        sets = load(recipe, folder, log)
+        candidates = fair(losses, kind(recipe, 0, local_device), sets, log) if recipe.calibrate else losses
         if processes.rank() == 0:
-            runs.write_json(asked, recipe.as_json())
-            runs.write_json(folder / runs.ENVIRONMENT, runs.environment(place))
+            runs.write_json(recipe_file, recipe.as_json())
+            runs.write_json(folder / runs.ENVIRONMENT, runs.environment(local_device))
             runs.write_json(folder / runs.LAB, described(recipe, candidates, sets))
         failed: dict[str, str] = {}
         for candidate in candidates:
             for seed in range(recipe.seeds):
-                task = kind(recipe, seed, place, precision)
+                task = kind(recipe, seed, local_device, precision)
                 name = f"{candidate.name}/seed{seed}"
                 board = _board(folder / name, tensorboard and processes.rank() == 0)
                 with _bar(recipe, f"{candidate.label} · seed {seed}") as show, board as events:
-                    loss = candidate.loss.to(place)
+                    loss = candidate.loss.to(local_device)
                     try:
                         done = trainer.train(task, sets, loss, folder / name, until=until, show=show, board=events)
                     except trainer.NonFinite as error:
                         failed[name] = str(error)
-                        say(f"{name}: {error}")
+                        log(f"{name}: {error}")
                         continue
                 if done >= recipe.steps and processes.rank() == 0:
                     checkpoint.export(folder / name / runs.NETWORK, task, candidate.label)
@@ -143,7 +143,7 @@ def parsed(recipe: Recipe, report: Report) -> list[Candidate]:
         ValueError: for an expression that cannot be read or an unknown name, with the nearest; for one that needs
             larger crops.
     """
-    made: list[Candidate] = []
+    candidates: list[Candidate] = []
     for label in recipe.losses:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -158,9 +158,9 @@ def parsed(recipe: Recipe, report: Report) -> list[Candidate]:
                     f"{label}: {metric.facts.name} needs {metric.min_side} px a side, crops have {recipe.side}; "
                     f"take --side {-(-metric.min_side // 8) * 8}"
                 )
-        name = runs.file_name(label, [*(one.name for one in made), *_RESERVED])
-        made.append(Candidate(name, label, loss, dict(loss.weights)))
-    return made
+        name = runs.file_name(label, [*(candidate.name for candidate in candidates), *_RESERVED])
+        candidates.append(Candidate(name, label, loss, dict(loss.weights)))
+    return candidates
 
 
 _RESERVED = (runs.SAMPLES, runs.MAPS, DATA)
@@ -172,32 +172,34 @@ def fair(candidates: list[Candidate], task: Task[Any], sets: Sets, report: Repor
     The published losses keep their weights: they are what was published.
     """
     start, target = (image.to(task.device) for image in task.beginning(sets))
-    made = []
-    for one in candidates:
-        if is_published(one.loss):
-            made.append(one)
+    scaled = []
+    for candidate in candidates:
+        if is_published(candidate.loss):
+            scaled.append(candidate)
             continue
-        loss = calibrated(one.loss.to(task.device), start, target)
-        made.append(Candidate(one.name, one.label, loss, one.raw))
-        weights = ", ".join(f"{term} {raw:g} → {loss.weights[term]:.4g}" for term, raw in one.raw.items())
-        report(f"calibrated {one.label}: {weights}")
-    return made
+        loss = calibrated(candidate.loss.to(task.device), start, target)
+        scaled.append(Candidate(candidate.name, candidate.label, loss, candidate.raw))
+        weights = ", ".join(f"{term} {raw:g} → {loss.weights[term]:.4g}" for term, raw in candidate.raw.items())
+        report(f"calibrated {candidate.label}: {weights}")
+    return scaled
 
 
 def described(recipe: Recipe, candidates: list[Candidate], sets: Sets) -> dict[str, Any]:
     """What ``lab.json`` holds."""
-    directions = [way.name for way in TASKS[recipe.task].directions if way.name]
+    directions = [direction.name for direction in TASKS[recipe.task].directions if direction.name]
     return {
         "kind": "lab",
         "task": recipe.task,
         "title": TITLES[recipe.task],
         "losses": [
             {
-                "name": one.name,
-                "label": one.label,
-                "calibrated": {term: {"raw": raw, "used": one.loss.weights[term]} for term, raw in one.raw.items()},
+                "name": candidate.name,
+                "label": candidate.label,
+                "calibrated": {
+                    term: {"raw": raw, "used": candidate.loss.weights[term]} for term, raw in candidate.raw.items()
+                },
             }
-            for one in candidates
+            for candidate in candidates
         ],
         "seeds": list(range(recipe.seeds)),
         "samples": {
@@ -212,7 +214,7 @@ def described(recipe: Recipe, candidates: list[Candidate], sets: Sets) -> dict[s
 def sample_rows(sets: Sets) -> list[dict[str, str]]:
     """The held-out images as ``lab.json`` names them; of two sides, one of each a row."""
     names = zip(*(held.names for held in sets.held.values()), strict=False)
-    return [{"id": f"{at:03d}", "name": " / ".join(of_one)} for at, of_one in enumerate(names)]
+    return [{"id": f"{at:03d}", "name": " / ".join(row)} for at, row in enumerate(names)]
 
 
 def trained(recipe: Recipe, folder: Path, name: str, seed: int, device: str) -> torch.nn.ModuleDict | None:

@@ -38,7 +38,7 @@ def table_of(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, 
             "label": row.label,
             "kind": row.kind,
             "loss": row.loss,
-            "own": [one.name for one in columns if one.metric and one.metric in row.metrics],
+            "own": [entry.name for entry in columns if entry.metric and entry.metric in row.metrics],
             "cells": {},
         }
         for row in rows
@@ -53,33 +53,33 @@ def table_of(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, 
 def image_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
     """The cells of a column that scores each image: means, intervals, the best, and p against it."""
     scores = [_scores(row, column, targets) for row in rows]
-    common = _common([one for one in scores if not isinstance(one, str)])
+    common = _common([entry for entry in scores if not isinstance(entry, str)])
     best = best_of(
-        [_per_image(one) if row.kind == "loss" else None for row, one in zip(rows, scores, strict=True)],
+        [_per_image(entry) if row.kind == "loss" else None for row, entry in zip(rows, scores, strict=True)],
         column.better,
     )
     winner = None if best is None else _per_image(scores[best])
     cells: list[dict[str, Any]] = []
-    for at, (row, found) in enumerate(zip(rows, scores, strict=True)):
-        if isinstance(found, str):
-            cells.append({"absent": found})
+    for at, (row, values) in enumerate(zip(rows, scores, strict=True)):
+        if isinstance(values, str):
+            cells.append({"absent": values})
             continue
-        undefined = int((~np.isfinite(_images(found))).sum())
-        if not common.any() or undefined == found.shape[1]:
-            said = f"{undefined} of {found.shape[1]} {NOT_FINITE}"
-            cells.append({"absent": said, "undefined": undefined})
+        undefined = int((~np.isfinite(_images(values))).sum())
+        if not common.any() or undefined == values.shape[1]:
+            reason = f"{undefined} of {values.shape[1]} {NOT_FINITE}"
+            cells.append({"absent": reason, "undefined": undefined})
             continue
         compared = winner is not None and row.kind == "loss" and at != best
-        p = sign_flip_p(_images(found), winner) if compared and winner is not None else None
-        cells.append(_cell(found[:, common]) | {"best": at == best, "p": p, "undefined": undefined})
+        p = sign_flip_p(_images(values), winner) if compared and winner is not None else None
+        cells.append(_cell(values[:, common]) | {"best": at == best, "p": p, "undefined": undefined})
     return cells
 
 
 def _common(scores: Sequence[Scores]) -> NDArray[np.bool_]:
     """The images that every row has a finite score of, rows without any left out."""
-    finite = [np.isfinite(_images(one)) for one in scores]
-    having = [one for one in finite if one.any()]
-    return np.all(having, axis=0) if having else np.zeros(finite[0].shape if finite else 0, bool)
+    finite = [np.isfinite(_images(entry)) for entry in scores]
+    present = [entry for entry in finite if entry.any()]
+    return np.all(present, axis=0) if present else np.zeros(finite[0].shape if finite else 0, bool)
 
 
 def whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor]) -> list[dict[str, Any]]:
@@ -87,36 +87,36 @@ def whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor])
 
     The deviations over subsets are averaged as squares.
     """
-    [way] = column.directions
-    found: list[tuple[Scores, Scores] | str] = []
+    [direction] = column.directions
+    entries: list[tuple[Scores, Scores] | str] = []
     for row in rows:
         absent = _absent(row, column, targets)
         if absent or column.whole is None:
-            found.append(absent)
+            entries.append(absent)
             continue
         with torch.no_grad():
-            values, spreads = zip(*(column.whole(drawn[way]) for drawn in row.outputs), strict=True)
-        broken = int((~np.isfinite(values)).sum())
-        if broken:
-            found.append(f"{broken} of {len(values)} {NOT_FINITE}")
+            values, spreads = zip(*(column.whole(drawn[direction]) for drawn in row.outputs), strict=True)
+        undefined = int((~np.isfinite(values)).sum())
+        if undefined:
+            entries.append(f"{undefined} of {len(values)} {NOT_FINITE}")
             continue
-        found.append((np.array(values), np.array(spreads)))
+        entries.append((np.array(values), np.array(spreads)))
     best = best_of(
         [
-            None if isinstance(one, str) or row.kind != "loss" else one[0]
-            for row, one in zip(rows, found, strict=True)
+            None if isinstance(entry, str) or row.kind != "loss" else entry[0]
+            for row, entry in zip(rows, entries, strict=True)
         ],
         column.better,
     )
     return [
-        {"absent": one, "undefined": int(one.endswith(NOT_FINITE))}
-        if isinstance(one, str)
+        {"absent": entry, "undefined": int(entry.endswith(NOT_FINITE))}
+        if isinstance(entry, str)
         else {
-            "mean": float(one[0].mean()), "low": None, "high": None,
-            "sd_subsets": float(np.sqrt(np.square(one[1]).mean())), "sd_seeds": _between(one[0]),
-            "n": len(targets[way]), "best": at == best, "p": None,
+            "mean": float(entry[0].mean()), "low": None, "high": None,
+            "sd_subsets": float(np.sqrt(np.square(entry[1]).mean())), "sd_seeds": _between(entry[0]),
+            "n": len(targets[direction]), "best": at == best, "p": None,
         }
-        for at, one in enumerate(found)
+        for at, entry in enumerate(entries)
     ]  # fmt: skip
 
 
@@ -139,8 +139,10 @@ def _scores(row: Row, column: Column, targets: dict[str, Tensor]) -> Scores | st
         return np.stack([
             torch.cat([
                 column.score(part, target)
-                for way in column.directions
-                for part, target in zip(drawn[way].split(AT_ONCE), targets[way].split(AT_ONCE), strict=True)
+                for direction in column.directions
+                for part, target in zip(
+                    drawn[direction].split(AT_ONCE), targets[direction].split(AT_ONCE), strict=True
+                )
             ]).double().cpu().numpy()
             for drawn in row.outputs
         ])  # fmt: skip
@@ -161,7 +163,11 @@ def best_of(scores: Sequence[Scores | None], better: str) -> int | None:
         >>> best_of([np.array([1.0]), None, np.array([3.0])], "higher")
         2
     """
-    means = {at: float(one.mean()) for at, one in enumerate(scores) if one is not None and np.isfinite(one.mean())}
+    means = {
+        at: float(values.mean())
+        for at, values in enumerate(scores)
+        if values is not None and np.isfinite(values.mean())
+    }
     if better == "none" or not means:
         return None
     return (max if better == "higher" else min)(means, key=means.__getitem__)

@@ -58,8 +58,9 @@ def load(path: Path, task: Task[Any]) -> int:
     try:
         state = torch.load(path, map_location=task.device, weights_only=True)
     except Exception as error:  # whatever unpickling meets in a damaged file
-        said = str(error).split(". ")[0] or type(error).__name__  # after it torch advises to read the file unsafely
-        raise ValueError(f"{path}: cannot be read ({said}); remove it to train from the beginning") from None
+        # After its first sentence torch advises to read the file unsafely.
+        reason = str(error).split(". ")[0] or type(error).__name__
+        raise ValueError(f"{path}: cannot be read ({reason}); remove it to train from the beginning") from None
     check_recipe(path, json.loads(state["recipe"]), task.recipe.as_json())
     memories = state["memories"]
     if any(memories) and len(memories) != processes.world():
@@ -75,7 +76,7 @@ def load(path: Path, task: Task[Any]) -> int:
         task.remember(memories[processes.rank()])
     torch.set_rng_state(state["random"].cpu())
     if state["cuda_random"] and len(state["cuda_random"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda_random"]])
+        torch.cuda.set_rng_state_all([random_state.cpu() for random_state in state["cuda_random"]])
     return int(state["step"])
 
 

@@ -55,19 +55,19 @@ def columns_of(task: Task[Any], targets: dict[str, Tensor], features: str = kid.
     """Every cheap metric, LPIPS and DISTS where their weights are here; for translations also what is kept of the
     input, how near the colours are to the other side's, and KID to the other side's images.
     """
-    paired = tuple(way.name for way in task.directions if way.paired)
+    paired = tuple(direction.name for direction in task.directions if direction.paired)
     names = registry.cheap() + [
         name
         for name in ("lpips_alex", "lpips_vgg", "dists")
         if weights.present(*registry.metric_class(name).facts.weights)
     ]
     columns = [_metric_column(registry.get(name, check="shapes").to(task.device), paired) for name in names]
-    ways = [way for way in task.directions if not way.paired]
-    describer = _describer(features, task.device) if ways else ""
-    for way in ways:
-        goal = targets[next(other.name for other in ways if other != way)]
-        columns += _translation_columns(task, way, goal)
-        columns.append(_kid_column(way, len(targets[way.name]), goal, describer, features))
+    unpaired = [direction for direction in task.directions if not direction.paired]
+    describer = _describer(features, task.device) if unpaired else ""
+    for direction in unpaired:
+        goal = targets[next(other.name for other in unpaired if other != direction)]
+        columns += _translation_columns(task, direction, goal)
+        columns.append(_kid_column(direction, len(targets[direction.name]), goal, describer, features))
     return columns
 
 
@@ -88,7 +88,7 @@ def _metric_column(metric: Metric, directions: tuple[str, ...]) -> Column:
     )  # fmt: skip
 
 
-def _translation_columns(task: Task[Any], way: Direction, goal: Tensor) -> list[Column]:
+def _translation_columns(task: Task[Any], direction: Direction, goal: Tensor) -> list[Column]:
     structure = SSIM(check="shapes")
     low = registry.get("ciede2000_low", check="shapes").to(task.device)
     mean, spread = _lab_statistics(goal)
@@ -102,20 +102,23 @@ def _translation_columns(task: Task[Any], way: Direction, goal: Tensor) -> list[
     of_luma = f"{structure.signature()}|of:luma,input"
     from_goal = signature.write("lab_distance", {"of": "image-means", "in": "deviations-of-the-other-side"}, 1)
     return [
-        Column(f"{way.name}:ssim_luma", f"{way.label}: SSIM of luma to the input", "higher", of_luma, (way.name,),
-               kept, 11),
-        Column(f"{way.name}:ciede2000_low", f"{way.label}: colour shift from the input", "none",
-               f"{low.signature()}|of:input", (way.name,), low),
-        Column(f"{way.name}:lab_distance", f"{way.label}: mean colour from the other side's", "lower", from_goal,
-               (way.name,), far),
+        Column(f"{direction.name}:ssim_luma", f"{direction.label}: SSIM of luma to the input", "higher", of_luma,
+               (direction.name,), kept, 11),
+        Column(f"{direction.name}:ciede2000_low", f"{direction.label}: colour shift from the input", "none",
+               f"{low.signature()}|of:input", (direction.name,), low),
+        Column(f"{direction.name}:lab_distance", f"{direction.label}: mean colour from the other side's", "lower",
+               from_goal, (direction.name,), far),
     ]  # fmt: skip
 
 
-def _kid_column(way: Direction, count: int, goal: Tensor, describer: kid.Describer | str, asked: str) -> Column:
+def _kid_column(
+    direction: Direction, count: int, goal: Tensor, describer: kid.Describer | str, features: str
+) -> Column:
     """How far the outputs are, as a set, from the images of the other side."""
     if isinstance(describer, str):
-        name, title = f"{way.name}:kid_{asked}_{kid.LAYER}", f"{way.label}: KID ({asked} {kid.LAYER})"
-        return Column(name, title, "lower", "", (way.name,), None, absent=describer)
+        name = f"{direction.name}:kid_{features}_{kid.LAYER}"
+        title = f"{direction.label}: KID ({features} {kid.LAYER})"
+        return Column(name, title, "lower", "", (direction.name,), None, absent=describer)
     few = min(count, len(goal)) < kid.LEAST
     vectors: list[Tensor] = []
 
@@ -128,8 +131,8 @@ def _kid_column(way: Direction, count: int, goal: Tensor, describer: kid.Describ
         return kid.kid(described(outputs), vectors[0])
 
     return Column(
-        f"{way.name}:kid_{describer.name}", f"{way.label}: KID ({describer.title})", "lower",
-        "" if few else kid.sign(describer, count, len(goal)), (way.name,), None, describer.min_side,
+        f"{direction.name}:kid_{describer.name}", f"{direction.label}: KID ({describer.title})", "lower",
+        "" if few else kid.sign(describer, count, len(goal)), (direction.name,), None, describer.min_side,
         absent=f"needs {kid.LEAST} images a side, there are {count} and {len(goal)}" if few else "", whole=far,
     )  # fmt: skip
 

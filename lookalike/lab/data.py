@@ -115,10 +115,10 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         ValueError: when there is no such folder, or no image in it.
     """
-    found = sorted(folder / path for path in walk(existing(folder)) if is_image(path))
-    if not found:
+    paths = sorted(folder / path for path in walk(existing(folder)) if is_image(path))
+    if not paths:
         raise ValueError(f"{folder}: holds no image ({' '.join(SUFFIXES)})")
-    return found
+    return paths
 
 
 def divide(files: Sequence[Path], held_out: int) -> tuple[list[int], list[int]]:
@@ -146,9 +146,9 @@ def photographs() -> tuple[Pictures, Pictures]:
     """Parts of scikit-image's photographs to train on, and other parts of them to judge on."""
     parts: tuple[list[Levels], list[Levels]] = ([], [])
     for name, regions in PHOTOGRAPHS.items():
-        whole = (sample(name)[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        photograph = (sample(name)[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
         for kept, region in zip(parts, regions, strict=True):
-            kept.append(np.ascontiguousarray(_as_rgb(whole)[region]))
+            kept.append(np.ascontiguousarray(_as_rgb(photograph)[region]))
     train, held = parts
     return Pictures(tuple(PHOTOGRAPHS), train.__getitem__), Pictures(tuple(PHOTOGRAPHS), held.__getitem__)
 
@@ -181,9 +181,9 @@ class _Usable:
 
     def pictures(self, places: Sequence[int]) -> Pictures:
         """Those at some places; of no other is ever a pixel read."""
-        names = tuple(self.files[place].stem for place in places)
+        names = tuple(self.files[index].stem for index in places)
         if self.pixel_file is None:
-            return Pictures(names, _from_files([self.files[place] for place in places], self.recipe, self.report))
+            return Pictures(names, _from_files([self.files[index] for index in places], self.recipe, self.report))
         pixels, parts = np.memmap(self.pixel_file, np.uint8, "r"), _places(self.shapes)
 
         def read(at: int) -> Levels:
@@ -194,7 +194,7 @@ class _Usable:
 
 
 def _usable(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) -> _Usable:
-    """As `decoded`, before it is said which of them are wanted."""
+    """As `decoded`, before some of them are chosen."""
     mark = _mark(files, recipe)
     index_file, pixel_file = cache.with_suffix(".json"), cache.with_suffix(".u8")
     index = runs.read_json(index_file) if index_file.exists() else {}
@@ -210,8 +210,8 @@ def _usable(files: Sequence[Path], recipe: Recipe, cache: Path, report: Report) 
             f"{files[0].parent}: none of {len(files)} images can be used; the first: {index['left_out'][0][1]}"
         )
     shapes = [shape for _, shape in index["images"]]
-    kept_in = pixel_file if index["cached"] else None
-    return _Usable([files[at] for at in index["used"]], shapes, kept_in, recipe, report)
+    cached_pixels = pixel_file if index["cached"] else None
+    return _Usable([files[at] for at in index["used"]], shapes, cached_pixels, recipe, report)
 
 
 def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callable[[int], Levels]:
@@ -219,13 +219,13 @@ def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callab
     bad: set[int] = set()
 
     def read(at: int) -> Levels:
-        for place in (*range(at, len(files)), *range(at)):
-            if place not in bad:
+        for index in (*range(at, len(files)), *range(at)):
+            if index not in bad:
                 try:
-                    return _prepared(files[place], recipe)
+                    return _prepared(files[index], recipe)
                 except UnreadableImage as error:
-                    bad.add(place)
-                    report(f"left out {files[place].name}: {error}")
+                    bad.add(index)
+                    report(f"left out {files[index].name}: {error}")
         raise ValueError(f"{files[0].parent}: no image can be read any more")
 
     return read
@@ -233,34 +233,34 @@ def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callab
 
 def _mark(files: Sequence[Path], recipe: Recipe) -> str:
     """Changes when a file or the way it is prepared does."""
-    seen = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     prepared = (recipe.load, recipe.side, getattr(recipe, "as_published", False))
-    return hashlib.sha256(json.dumps([seen, prepared]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([stamps, prepared]).encode()).hexdigest()
 
 
 def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) -> dict[str, Any]:
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
-    beside = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
+    partial = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
     try:
-        index = _write_pixels(files, recipe, beside)
+        index = _write_pixels(files, recipe, partial)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         reason = error.strerror or error
         raise OSError(
             f"{pixel_file}: decoded images cannot be kept here ({reason}); choose another --out"
         ) from None
     if index["cached"]:
-        beside.replace(pixel_file)
+        partial.replace(pixel_file)
     else:
-        beside.unlink()
+        partial.unlink()
     return index | {"mark": mark}
 
 
-def _write_pixels(files: Sequence[Path], recipe: Recipe, place: Path) -> dict[str, Any]:
+def _write_pixels(files: Sequence[Path], recipe: Recipe, target: Path) -> dict[str, Any]:
     """Every image after the other, as long as they fit, and an index of what there is."""
     images, used, left_out = [], [], []
     written, limit = 0, int(CACHE_GIB * 2**30)
-    with place.open("wb") as pixels:
+    with target.open("wb") as pixels:
         for at, path in enumerate(files):
             try:
                 picture = _prepared(path, recipe)
@@ -334,14 +334,14 @@ def crop(picture: Levels, side: int, flip: bool, chance: np.random.Generator) ->
 
 def crops(pictures: Pictures, recipe: Recipe, seed: int, positions: Sequence[int]) -> list[Levels]:
     """The crops at some positions of the endless stream of a seed; a position is images seen so far."""
-    made = []
+    squares = []
     for position in positions:
         epoch, index = divmod(position, len(pictures))
         at = int(order(seed, epoch, len(pictures))[index])
-        made.append(
+        squares.append(
             crop(pictures.read(at), recipe.side, recipe.flip, np.random.default_rng([seed, epoch, index, 1]))
         )
-    return made
+    return squares
 
 
 def as_tensor(squares: Sequence[Levels]) -> Tensor:
@@ -368,8 +368,8 @@ def held_crops(pictures: Pictures, side: int, most: int) -> Held:
         for turn in range(min(rows * columns, most)):
             row, column = divmod(turn, columns)
             top, left = (
-                (extent - count * side) // 2 + place * side
-                for extent, count, place in zip(picture.shape[:2], (rows, columns), (row, column), strict=True)
+                (extent - count * side) // 2 + index * side
+                for extent, count, index in zip(picture.shape[:2], (rows, columns), (row, column), strict=True)
             )
             label = name if rows * columns == 1 else f"{name} {turn}"
             tiles.append((turn, at, label, picture[top : top + side, left : left + side]))

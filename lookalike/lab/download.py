@@ -96,21 +96,21 @@ def _download(archive: Archive, partial: Path, name: str) -> None:
 
 def _check(archive: Archive, partial: Path) -> None:
     with partial.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != archive.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != archive.sha256:
         size = partial.stat().st_size
         partial.unlink()
         raise ValueError(
-            f"lab data: {archive.address} gave {size:,} bytes with sha256 {found}, expected {archive.size:,} bytes "
-            f"with {archive.sha256}; the file was removed, try again"
+            f"lab data: {archive.address} gave {size:,} bytes with sha256 {digest}, expected {archive.size:,} "
+            f"bytes with {archive.sha256}; the file was removed, try again"
         )
 
 
 def _unpack(partial: Path, folder: Path, name: str) -> None:
     """Unpack beside its place, then rename: whoever finds the folder finds all of it."""
-    beside = folder / f".{name}.unpacking"
-    shutil.rmtree(beside, ignore_errors=True)
+    unpacked = folder / f".{name}.unpacking"
+    shutil.rmtree(unpacked, ignore_errors=True)
     with zipfile.ZipFile(partial) as packed:
-        packed.extractall(beside)  # zipfile keeps every member inside
-    (beside / name).rename(folder / name)
-    shutil.rmtree(beside)
+        packed.extractall(unpacked)  # zipfile keeps every member inside
+    (unpacked / name).rename(folder / name)
+    shutil.rmtree(unpacked)

@@ -62,7 +62,7 @@ def judge(
     task = bakeoff.TASKS[recipe.task](recipe, 0, device)
     if out != folder:
         written = (runs.RECIPE, runs.LAB, runs.ENVIRONMENT, runs.PAGE, runs.MATRIX, runs.MATRIX_TABLE)
-        written += (runs.MATRIX_TEXT, runs.SAMPLES, runs.MAPS, *(one["name"] for one in lab["losses"]))
+        written += (runs.MATRIX_TEXT, runs.SAMPLES, runs.MAPS, *(entry["name"] for entry in lab["losses"]))
         outputs.claim_folder(out, written, who="lab judge", record=runs.is_lab, force=force)
     if data:
         sets = Sets({}, type(task).to_judge(recipe.but(data=data), out / bakeoff.DATA, report))
@@ -74,12 +74,12 @@ def judge(
     if out != folder:
         lab["samples"]["rows"] = bakeoff.sample_rows(sets)
         _copy_record(folder, out, lab)
-    targets = {way.name: task.held(sets, way)[1] for way in task.directions}
+    targets = {direction.name: task.held(sets, direction)[1] for direction in task.directions}
     columns = columns_of(task, targets, features)
     matrix = {
         "columns": [
-            {"name": one.name, "title": one.title, "better": one.better, "signature": one.signature}
-            for one in columns
+            {"name": entry.name, "title": entry.title, "better": entry.better, "signature": entry.signature}
+            for entry in columns
         ],
         "rows": table_of(rows, columns, targets),
     }
@@ -102,11 +102,11 @@ def _losses(
     folder: Path, lab: dict[str, Any], recipe: Recipe, task: Task[Any], sets: Sets, device: str
 ) -> list[Row]:
     rows = []
-    for one in lab["losses"]:
-        row = Row(one["label"], "loss", one["name"], tuple(term.split("#")[0] for term in one["calibrated"]))
+    for entry in lab["losses"]:
+        row = Row(entry["label"], "loss", entry["name"], tuple(term.split("#")[0] for term in entry["calibrated"]))
         missing = []
         for seed in lab["seeds"]:
-            networks = bakeoff.trained(recipe, folder, one["name"], seed, device)
+            networks = bakeoff.trained(recipe, folder, entry["name"], seed, device)
             if networks is None:
                 missing.append(seed)
             else:
@@ -121,22 +121,28 @@ def _losses(
 def _drawn(task: Task[Any], networks: nn.ModuleDict, sets: Sets) -> dict[str, Tensor]:
     """What networks make of the held-out images, by direction."""
     drawn = {}
-    for way in task.directions:
-        inputs, _ = task.held(sets, way)
-        drawn[way.name] = torch.cat([task.render(networks, way, part) for part in inputs.split(AT_ONCE)])
+    for direction in task.directions:
+        inputs, _ = task.held(sets, direction)
+        drawn[direction.name] = torch.cat(
+            [task.render(networks, direction, part) for part in inputs.split(AT_ONCE)]
+        )
     return drawn
 
 
 def _baselines(task: Task[Any], sets: Sets) -> list[Row]:
     """What a network must beat: its input as it is, that as a negative, one colour, and no training."""
-    made: dict[str, Callable[[Tensor], Tensor]] = {
+    changes: dict[str, Callable[[Tensor], Tensor]] = {
         "identity": lambda image: image,
         "negative": lambda image: 1 - image,
         "mean colour": lambda image: image.mean((2, 3), keepdim=True).expand_as(image),
     }
     rows = [
-        Row(label, "baseline", outputs=[{way.name: change(task.held(sets, way)[0]) for way in task.directions}])
-        for label, change in made.items()
+        Row(
+            label,
+            "baseline",
+            outputs=[{direction.name: change(task.held(sets, direction)[0]) for direction in task.directions}],
+        )
+        for label, change in changes.items()
     ]
     return [*rows, Row("untrained", "baseline", outputs=[_drawn(task, task.averages, sets)])]
 

@@ -67,8 +67,8 @@ def squared_mmd(x: Tensor, y: Tensor) -> Tensor:
     """
     x, y = x.double(), y.double()
     own = []
-    for one in (x, y):
-        kernel, count = _cubic(one, one), len(one)
+    for features in (x, y):
+        kernel, count = _cubic(features, features), len(features)
         own.append((kernel.sum() - kernel.diagonal().sum()) / (count * (count - 1)))
     return own[0] + own[1] - 2 * _cubic(x, y).mean()
 
@@ -122,8 +122,8 @@ def kid(x: Tensor, y: Tensor, *, subset: int = 0, subsets: int = SUBSETS, seed: 
         order = torch.randperm(len(features), generator=chance, device="cpu")
         return features[order[:subset].to(features.device)]
 
-    found = torch.stack([squared_mmd(drawn(x), drawn(y)) for _ in range(subsets)])
-    return float(found.mean()), float(found.std(correction=0))
+    estimates = torch.stack([squared_mmd(drawn(x), drawn(y)) for _ in range(subsets)])
+    return float(estimates.mean()), float(estimates.std(correction=0))
 
 
 def sign(describer: Describer, x: int, y: int) -> str:
@@ -166,8 +166,8 @@ def _own(path: str, device: str) -> Describer:
     sys.path.append(os.getcwd())  # the module is often in this folder
     module_name, _, name = path.partition(":")
     try:
-        found: Any = getattr(import_module(module_name), name)
-        network = found if isinstance(found, nn.Module) else found()
+        member: Any = getattr(import_module(module_name), name)
+        network = member if isinstance(member, nn.Module) else member()
     except Exception as error:  # a third-party module may fail in any way
         raise ValueError(f"kid: cannot make {path!r} ({type(error).__name__}: {error})") from None
     if not isinstance(network, nn.Module):

@@ -21,16 +21,16 @@ GAIN = 4  # of difference maps: a quarter of the range is white
 
 def write_pictures(out: Path, task: Task[Any], sets: Sets, rows: Sequence[Row]) -> None:
     """Inputs, targets, outputs of every loss and seed, and maps of seed 0."""
-    for way in task.directions:
-        inputs, targets = task.held(sets, way)
-        _write(out / runs.SAMPLES / "input" / way.name, inputs)
-        if way.paired:
-            _write(out / runs.SAMPLES / "target" / way.name, targets)
+    for direction in task.directions:
+        inputs, targets = task.held(sets, direction)
+        _write(out / runs.SAMPLES / "input" / direction.name, inputs)
+        if direction.paired:
+            _write(out / runs.SAMPLES / "target" / direction.name, targets)
         for row in rows:
             for seed, drawn in enumerate(row.outputs if row.loss else []):
-                _write(out / str(row.loss) / f"seed{seed}" / runs.SAMPLES / way.name, drawn[way.name])
+                _write(out / str(row.loss) / f"seed{seed}" / runs.SAMPLES / direction.name, drawn[direction.name])
             if row.loss and row.outputs:
-                _write_maps(out / runs.MAPS / row.loss / way.name, row.outputs[0][way.name], targets)
+                _write_maps(out / runs.MAPS / row.loss / direction.name, row.outputs[0][direction.name], targets)
 
 
 def _write(folder: Path, images: Tensor, suffix: str = "") -> None:
@@ -47,5 +47,5 @@ def _write_maps(folder: Path, outputs: Tensor, targets: Tensor) -> None:
         with torch.no_grad():
             likeness = metric.map(outputs, targets).mean(1, keepdim=True)
         rim = (outputs.shape[-1] - likeness.shape[-1]) // 2
-        whole = F.pad(likeness, (rim, rim, rim, rim), mode="replicate")
-        _write(folder, whole.clamp(0, 1).expand_as(outputs), "_ssim")
+        padded = F.pad(likeness, (rim, rim, rim, rim), mode="replicate")
+        _write(folder, padded.clamp(0, 1).expand_as(outputs), "_ssim")

@@ -82,11 +82,11 @@ def any_of(flag: bool) -> bool:
 
 def gathered(value: Any) -> list[Any]:
     """The value of each process, in order."""
-    found: list[Any] = [None] * world()
+    values: list[Any] = [None] * world()
     if world() == 1:
         return [value]
-    dist.all_gather_object(found, value)
-    return found
+    dist.all_gather_object(values, value)
+    return values
 
 
 def wait() -> None:

@@ -23,7 +23,7 @@ from lookalike.records import runs
 Show = Callable[[int, Mapping[str, float]], object]  # steps done, terms as last logged
 
 
-class NonFinite(ArithmeticError):  # noqa: N818 - it names what was found
+class NonFinite(ArithmeticError):  # noqa: N818 - the name says what happened
     """A term or a gradient that is not finite."""
 
 
@@ -144,11 +144,11 @@ def _values(phase: Phase, seen: int) -> dict[str, tuple[float, float]]:
         NonFinite: naming the term.
     """
     stacked: Tensor = torch.stack([value.double() for _, value in phase.terms.values()])
-    found = processes.mean(stacked).tolist()
-    for name, value in zip(phase.terms, found, strict=True):
+    values = processes.mean(stacked).tolist()
+    for name, value in zip(phase.terms, values, strict=True):
         if not math.isfinite(value):
             raise NonFinite(f"{name} is {value} after {seen} images; the last checkpoint is from before")
-    return {name: (weight, value) for (name, (weight, _)), value in zip(phase.terms.items(), found, strict=True)}
+    return {name: (weight, value) for (name, (weight, _)), value in zip(phase.terms.items(), values, strict=True)}
 
 
 def _clip(parameters: list[Tensor], most: float, phase: Phase, seen: int) -> float:

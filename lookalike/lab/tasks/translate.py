@@ -63,8 +63,8 @@ class Pool:
             return self.images[self._place()]
         if not swaps:
             return image
-        place = self._place()
-        kept, self.images[place] = self.images[place], image.clone()
+        index = self._place()
+        kept, self.images[index] = self.images[index], image.clone()
         return kept
 
     def _uniform(self) -> float:
@@ -99,11 +99,11 @@ class TranslateTask(Task[Translate]):
     def build(self) -> dict[str, nn.Module]:
         """Generators ``a_to_b``, ``b_to_a`` and discriminators ``a``, ``b``."""
         recipe, published = self.recipe, self.recipe.as_published
-        made: dict[str, nn.Module] = {
+        networks: dict[str, nn.Module] = {
             name: Generator(recipe.width, recipe.blocks, published) for name in ("a_to_b", "b_to_a")
         }
         depth = 64 if published else recipe.width
-        return made | {side: Discriminator(depth, published) for side in SIDES}
+        return networks | {side: Discriminator(depth, published) for side in SIDES}
 
     def build_optimisers(self) -> dict[str, torch.optim.Optimizer]:
         """Adam for the generators, Adam for the discriminators; Adam of two networks is two Adams."""
@@ -136,7 +136,7 @@ class TranslateTask(Task[Translate]):
     def to_judge(cls, recipe: Translate, cache: Path, report: Report) -> dict[str, Held]:
         """testA and testB."""
         tests = {side: folder_pictures(recipe, f"test{side.upper()}", cache, report) for side in SIDES}
-        return {side: held_crops(found, recipe.side, recipe.held_out) for side, found in tests.items()}
+        return {side: held_crops(pictures, recipe.side, recipe.held_out) for side, pictures in tests.items()}
 
     def batch(self, sets: Sets, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
         """As many images of either side, in [-1, 1]; the sides are in orders of their own."""
@@ -200,18 +200,19 @@ class TranslateTask(Task[Translate]):
 
     def render(self, networks: nn.ModuleDict, direction: Direction, images: Tensor) -> Tensor:
         """Through one generator, or there and back."""
-        there, back = ("a_to_b", "b_to_a") if direction.source == "a" else ("b_to_a", "a_to_b")
+        first, second = ("a_to_b", "b_to_a") if direction.source == "a" else ("b_to_a", "a_to_b")
         with torch.no_grad():
-            made = networks[there](images * 2 - 1)
+            outputs = networks[first](images * 2 - 1)
             if direction.paired:
-                made = networks[back](made)
-        return ((made + 1) / 2).clamp(0, 1)
+                outputs = networks[second](outputs)
+        return ((outputs + 1) / 2).clamp(0, 1)
 
     def beginning(self, sets: Sets) -> tuple[Tensor, Tensor]:
         """Untrained reconstructions of the first four images of either side, and those images."""
         batch = [(image + 1) / 2 for image in self.batch(sets, range(4))]
         again = [
-            self.render(self.networks, way, image) for way, image in zip(self.directions[2:], batch, strict=True)
+            self.render(self.networks, direction, image)
+            for direction, image in zip(self.directions[2:], batch, strict=True)
         ]
         return torch.cat(again), torch.cat(batch)
 
