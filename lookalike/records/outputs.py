@@ -55,18 +55,18 @@ def claim(path: Path, *, who: str, inputs: Iterable[StrPath] = (), force: bool |
         ('new.tex', 'notes.tex')
     """
     try:
-        place = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return path
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ValueError(f"{who}: {path}: cannot be written ({reason})") from None
-    if stat.S_ISDIR(place.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise ValueError(f"{who}: {path}: is a folder; name a file")
-    if not stat.S_ISREG(place.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{who}: {path}: is no regular file; name another output")
     for read in inputs:
-        if _same(place, read):
+        if _same(status, read):
             raise ValueError(f"{who}: {path}: is an input ({read}), which nothing replaces; name another output")
     if not force and not is_ours(path):
         advice = "name another output" + ("" if force is None else ", or say --force")
@@ -99,17 +99,17 @@ def claim_folder(
     """
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{who}: {folder}: is a file; name a folder to write to")
-    taken = [name for name in names if os.path.lexists(folder / name)]
+    existing = [name for name in names if os.path.lexists(folder / name)]
     for read in map(Path, inputs):
         if not read.exists():
             continue
-        for name in taken:
-            place = folder / name
-            inside = place.is_dir() and read.resolve().is_relative_to(place.resolve())
-            if inside or (place.exists() and place.samefile(read)):
-                raise ValueError(f"{who}: {read}: is an input and lies where results go ({place}); name another")
-    if taken and not force and not record(folder):
-        names = ", ".join(taken[:3]) + (" …" if len(taken) > 3 else "")
+        for name in existing:
+            path = folder / name
+            inside = path.is_dir() and read.resolve().is_relative_to(path.resolve())
+            if inside or (path.exists() and path.samefile(read)):
+                raise ValueError(f"{who}: {read}: is an input and lies where results go ({path}); name another")
+    if existing and not force and not record(folder):
+        names = ", ".join(existing[:3]) + (" …" if len(existing) > 3 else "")
         raise ValueError(f"{who}: {folder}: its {names} is not of lookalike; name another folder, or say --force")
     return folder
 
@@ -146,8 +146,8 @@ def _is_record(path: Path) -> bool:
     return isinstance(value, dict) and ("signatures" in value or SOFTWARE in value)
 
 
-def _same(place: os.stat_result, other: StrPath) -> bool:
+def _same(status: os.stat_result, other: StrPath) -> bool:
     try:
-        return os.path.samestat(place, os.stat(other))
+        return os.path.samestat(status, os.stat(other))
     except (OSError, ValueError):
         return False

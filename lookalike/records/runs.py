@@ -72,56 +72,56 @@ _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write in the block, that takes its place when the block ends well; folders are made as needed.
+    """A file to write in the block; it replaces ``path`` when the block ends without an error. Folders are made.
 
-    A link stays a link: the file that it leads to is replaced. What killed runs left beside the place goes.
+    A link stays a link: the file that it leads to is replaced. What killed runs left in the folder is removed.
 
     Raises:
-        OSError: when the place cannot be written; what stood there stays.
+        OSError: when it cannot be written; an earlier file stays as it was.
     """
-    place = Path(os.path.realpath(path)) if path.is_symlink() else path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over(place)
-    beside = None
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(target)
+    partial = None
     try:
-        beside, file = _begun(place)
+        partial, file = _begun(target)
         with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
             if fcntl is not None:
-                beside.replace(place)  # still locked, or another run could take it for one that was left
+                partial.replace(target)  # still locked, or another run could take it for one that was left
         if fcntl is None:
-            beside.replace(place)  # Windows renames no open file
+            partial.replace(target)  # Windows renames no open file
     except BaseException as error:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
+        if partial is not None:
+            partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
             error.filename = str(path)  # a full disk does not say where
         raise
-    _sync_folder(place.parent)
+    _sync_folder(target.parent)
 
 
-def _begun(place: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside a place, locked as long as it is open: one without a lock was left by a killed run."""
+def _begun(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file in the target's folder, locked while it is open: one without a lock was left by a killed run."""
     while True:
-        beside = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-        file = beside.open("xb")
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        file = partial.open("xb")
         if fcntl is None:
-            return beside, file
+            return partial, file
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:  # a file system without locks
-            return beside, file
+            return partial, file
         if os.fstat(file.fileno()).st_nlink:
-            return beside, file
+            return partial, file
         file.close()  # another run took it for one that was left, before it was locked
 
 
-def _remove_left_over(place: Path) -> None:
-    """Remove what runs that were killed left beside a place; what another run is writing is locked, and stays."""
-    named = re.compile(rf"\.{re.escape(place.name)}\.[0-9a-f]{{8}}")
-    with os.scandir(place.parent) as listing:
+def _remove_left_over(target: Path) -> None:
+    """Remove what killed runs left in the target's folder; what another run is writing is locked, and stays."""
+    named = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}")
+    with os.scandir(target.parent) as listing:
         left_over = [entry.path for entry in listing if named.fullmatch(entry.name)]
     for path in left_over:
         with suppress(OSError), open(path, "ab") as file:
@@ -280,11 +280,11 @@ def as_png(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) 
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())
-    said = PngInfo()
-    said.add_text("Software", SOFTWARE)
+    info = PngInfo()
+    info.add_text("Software", SOFTWARE)
     file = io.BytesIO()
     # 6, the default, takes two to three times as long for 2 %
-    image.save(file, format="PNG", compress_level=4, pnginfo=said)
+    image.save(file, format="PNG", compress_level=4, pnginfo=info)
     return file.getvalue()
 
 
@@ -326,7 +326,7 @@ def environment(device: str = "cpu") -> dict[str, str]:
     Args:
         device: as the run names it.
     """
-    said = {
+    record = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -334,7 +334,7 @@ def environment(device: str = "cpu") -> dict[str, str]:
     }
     for package in _PACKAGES:
         try:
-            said[package] = metadata.version(package)
+            record[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return said
+    return record

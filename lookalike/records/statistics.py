@@ -38,7 +38,7 @@ def describe(
     seed: int = 0,
     undefined: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """Everything that is said of a table, as JSON holds it.
+    """All statistics of a table, as JSON holds them.
 
     Methods are compared on the pairs for which all of them have a finite score: means, intervals, letters and
     differences are over those. A method without any finite score of a metric has no mean and does not count there.
@@ -65,13 +65,13 @@ def describe(
 
     Example:
         >>> scores = np.array([[[30.0], [20.0]], [[31.0], [np.nan]]])  # the second lacks the harder pair
-        >>> found = describe(scores, "ab", {"psnr": "higher"}, str)
-        >>> [found["methods"][name]["psnr"]["mean"] for name in "ab"], found["compared"]["psnr"]
+        >>> summary = describe(scores, "ab", {"psnr": "higher"}, str)
+        >>> [summary["methods"][name]["psnr"]["mean"] for name in "ab"], summary["compared"]["psnr"]
         ([30.0, 31.0], {'pairs': 1, 'left_out': 1})
-        >>> found["methods"]["a"]["psnr"]["own"], found["methods"]["b"]["psnr"]["lacking"]
+        >>> summary["methods"]["a"]["psnr"]["own"], summary["methods"]["b"]["psnr"]["lacking"]
         ({'count': 2, 'mean': 25.0}, 1)
     """
-    said: dict[str, dict[str, Any]] = {method: {} for method in methods}
+    summaries: dict[str, dict[str, Any]] = {method: {} for method in methods}
     compared: dict[str, dict[str, int]] = {}
     differences: dict[str, list[dict[str, Any]]] = {}
     if undefined is None:
@@ -83,16 +83,16 @@ def describe(
         common = np.logical_and.reduce(finite[finite.any(1)], 0) & some
         compared[metric] = {"pairs": int(common.sum()), "left_out": int((some & ~common).sum())}
         for row, method in enumerate(methods):
-            said[method][metric] = _of_one(
+            summaries[method][metric] = _summary(
                 columns[row], common, undefined[row, :, index], direction, pair, np.random.default_rng(seed)
             ) | {"lacking": int((some & ~finite[row]).sum())}
         differences[metric] = _differences(columns, common & finite, methods, seed)
-        means = {method: said[method][metric]["mean"] for method in methods}
-        apart = {frozenset(one["methods"]) for one in differences[metric] if one["holm"] < LEVEL}
+        means = {method: summaries[method][metric]["mean"] for method in methods}
+        apart = {frozenset(entry["methods"]) for entry in differences[metric] if entry["holm"] < LEVEL}
         for method, text in letters(_ranked(means, direction), apart).items():
-            said[method][metric]["letters"] = text
+            summaries[method][metric]["letters"] = text
     return {
-        "methods": said,
+        "methods": summaries,
         "compared": compared,
         "differences": differences,
         "rank_agreement": rank_agreement(values, better),
@@ -134,10 +134,13 @@ def letters(ranked: Sequence[str], apart: set[frozenset[str]]) -> dict[str, str]
         {'x': 'a', 'y': 'ab', 'z': 'b'}
     """
     columns: list[set[str]] = [set(ranked)]
-    for one, other in ((one, other) for one, other in combinations(ranked, 2) if frozenset((one, other)) in apart):
+    for pair in combinations(ranked, 2):
+        if frozenset(pair) not in apart:
+            continue
+        first, second = pair
         split: list[set[str]] = []
         for column in columns:
-            split += [column - {one}, column - {other}] if {one, other} <= column else [column]
+            split += [column - {first}, column - {second}] if {first, second} <= column else [column]
         columns = []
         for column in split:  # what another column holds says nothing new
             if not any(column <= kept for kept in columns):
@@ -165,7 +168,7 @@ def rank_agreement(values: Scores, better: Mapping[str, str]) -> dict[str, dict[
     rows = values.reshape(-1, values.shape[-1])
     turned = rows * np.array([1.0 if direction == "higher" else -1.0 for direction in better.values()])
     names = list(better)
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    tables: dict[str, dict[str, dict[str, float | None]]] = {}
     correlations: dict[str, Callable[..., Any]] = {"spearman": stats.spearmanr, "kendall": stats.kendalltau}
     for kind, correlate in correlations.items():
         table: dict[str, dict[str, float | None]] = {name: {} for name in names}
@@ -174,11 +177,11 @@ def rank_agreement(values: Scores, better: Mapping[str, str]) -> dict[str, dict[
             varied = len(both) >= 3 and bool((np.ptp(both, axis=0) > 0).all())
             number = float(correlate(both[:, 0], both[:, 1]).statistic) if varied else None
             table[names[i]][names[j]] = table[names[j]][names[i]] = number
-        found[kind] = {name: {other: table[name][other] for other in names} for name in names}
-    return found
+        tables[kind] = {name: {other: table[name][other] for other in names} for name in names}
+    return tables
 
 
-def _of_one(
+def _summary(
     scores: Scores,
     common: NDArray[np.bool_],
     undefined: NDArray[np.bool_],
@@ -186,42 +189,42 @@ def _of_one(
     pair: Callable[[int], str],
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """Of one method by one metric: means over the common pairs, the ends over all that it has."""
+    """One method by one metric: means over the common pairs, best and worst over all pairs that it has."""
     [at] = np.isfinite(scores).nonzero()
     finite = scores[at]
-    [broken] = undefined.nonzero()
+    [undefined_at] = undefined.nonzero()
     order = at[np.argsort(finite if direction == "higher" else -finite, kind="stable")]
-    ends = {"worst": np.concatenate([broken, order])[:EXTREMES], "best": order[::-1][:EXTREMES]}
-    said: dict[str, Any] = {"count": 0, "mean": None, "median": None, "low": None, "high": None}
+    ends = {"worst": np.concatenate([undefined_at, order])[:EXTREMES], "best": order[::-1][:EXTREMES]}
+    summary: dict[str, Any] = {"count": 0, "mean": None, "median": None, "low": None, "high": None}
     if len(finite):
         shared = scores[common]
         if len(shared):
             low, high = interval(shared, generator)
-            said = {
+            summary = {
                 "count": len(shared), "mean": float(shared.mean()), "median": float(np.median(shared)), "low": low,
                 "high": high,
             }  # fmt: skip
-    said |= {
+    summary |= {
         name: [{"pair": pair(int(index)), "value": float(scores[index])} for index in indices]
         for name, indices in ends.items()
     }
     own = float(finite.mean()) if len(finite) else None
-    return said | {"own": {"count": len(finite), "mean": own}, "undefined": len(broken)}
+    return summary | {"own": {"count": len(finite), "mean": own}, "undefined": len(undefined_at)}
 
 
 def _differences(
     columns: Scores, shared: NDArray[np.bool_], methods: Sequence[str], seed: int
 ) -> list[dict[str, Any]]:
     """Every two methods on the pairs that all have: paired bootstrap and signed-rank test."""
-    found = []
-    for one, other in combinations(range(len(methods)), 2):
-        difference = (columns[one] - columns[other])[shared[one] & shared[other]]
+    comparisons = []
+    for first, second in combinations(range(len(methods)), 2):
+        difference = (columns[first] - columns[second])[shared[first] & shared[second]]
         if not len(difference):
             continue
         low, high = interval(difference, np.random.default_rng(seed))
-        found.append(
+        comparisons.append(
             {
-                "methods": [methods[one], methods[other]],
+                "methods": [methods[first], methods[second]],
                 "count": len(difference),
                 "mean": float(difference.mean()),
                 "low": low,
@@ -229,9 +232,10 @@ def _differences(
                 "wilcoxon": _wilcoxon(difference),
             }
         )
-    for one, adjusted in zip(found, holm([one["wilcoxon"] for one in found]), strict=True):
-        one["holm"] = adjusted
-    return found
+    adjusted = holm([comparison["wilcoxon"] for comparison in comparisons])
+    for comparison, p in zip(comparisons, adjusted, strict=True):
+        comparison["holm"] = p
+    return comparisons
 
 
 def _wilcoxon(difference: Scores) -> float:
@@ -258,8 +262,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _ranked(means: Mapping[str, float | None], direction: str) -> list[str]:
-    having = {method: mean for method, mean in means.items() if mean is not None}
-    return sorted(having, key=lambda method: having[method], reverse=direction == "higher")
+    known = {method: mean for method, mean in means.items() if mean is not None}
+    return sorted(known, key=lambda method: known[method], reverse=direction == "higher")
 
 
 def _letter(index: int) -> str:
@@ -269,8 +273,8 @@ def _letter(index: int) -> str:
         >>> _letter(1), _letter(26)
         ('b', 'a1')
     """
-    again, place = divmod(index, len(ascii_lowercase))
-    return f"{ascii_lowercase[place]}{again or ''}"
+    turn, position = divmod(index, len(ascii_lowercase))
+    return f"{ascii_lowercase[position]}{turn or ''}"
 
 
 def sign_flip_p(scores: Scores, best: Scores) -> float:
@@ -288,10 +292,10 @@ def sign_flip_p(scores: Scores, best: Scores) -> float:
     difference = scores[both] - best[both]
     count = len(difference)
     # As far as float32 can tell: sums that are equal but for rounding count as equal.
-    reached = abs(difference.sum()) - _ROUNDING * np.abs(difference).sum()
+    observed = abs(difference.sum()) - _ROUNDING * np.abs(difference).sum()
     if count <= _EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-        return float((np.abs(signs @ difference) >= reached).mean())
+        return float((np.abs(signs @ difference) >= observed).mean())
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (_FLIPS, count))
-    hits = int((np.abs(signs @ difference) >= reached).sum())
+    hits = int((np.abs(signs @ difference) >= observed).sum())
     return (hits + 1) / (_FLIPS + 1)

@@ -146,12 +146,12 @@ def as_text(name: str) -> str:
         >>> as_text("a\\udcff.png")
         'a\\\\xff.png'
     """
-    escaped = _NOT_TEXT.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name)
+    escaped = _NOT_TEXT.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", name)
     return escaped.encode("utf-8", "backslashreplace").decode()
 
 
 def provenance(table: Path, pictures: Iterable[str]) -> dict[str, Any]:
-    """What a table says so that its pictures are found again, and no others taken for them.
+    """What a table records so that its pictures are found again, and no others are mistaken for them.
 
     Args:
         table: where it is written.
@@ -160,17 +160,17 @@ def provenance(table: Path, pictures: Iterable[str]) -> dict[str, Any]:
     Returns:
         ``{"folder": from the table's to the current folder, "pictures": {path: what tells it from another}}``.
     """
-    here, place = Path.cwd(), Path(os.path.realpath(table)).parent
+    here, table_folder = Path.cwd(), Path(os.path.realpath(table)).parent
     try:
-        folder = {"folder": os.path.relpath(here, place)}
+        folder = {"folder": os.path.relpath(here, table_folder)}
     except ValueError:  # another drive
         folder = {}
-    told = {as_text(path): identity(Path(path)) for path in sorted(pictures)}
-    return folder | {"pictures": {path: told_by for path, told_by in told.items() if told_by}}
+    identities = {as_text(path): identity(Path(path)) for path in sorted(pictures)}
+    return folder | {"pictures": {path: known for path, known in identities.items() if known}}
 
 
 def identity(path: Path) -> str:
-    """What tells a file from another: its size and the CRC-32 of its first 64 KiB; "" for one that is not there.
+    """What distinguishes a file from others: its size and the CRC-32 of its first 64 KiB; "" for a missing file.
 
     Example:
         >>> identity(Path("nowhere.png"))
@@ -345,8 +345,8 @@ def _plain(cell: Any) -> Any:
 
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    taken = iter(rows)
-    while group := list(islice(taken, _ROWS_A_GROUP)):
+    remaining = iter(rows)
+    while group := list(islice(remaining, _ROWS_A_GROUP)):
         yield group
 
 
