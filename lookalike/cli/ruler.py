@@ -16,7 +16,7 @@ from lookalike.cli.codes import FAILED_ROWS
 if TYPE_CHECKING:
     from lookalike.ruler import Reading
 
-_CLOSE = {"ssim": 0.02, "ms_ssim": 0.02, "psnr": 0.5}  # beyond it, not one of these made the number
+_CLOSE = {"ssim": 0.02, "ms_ssim": 0.02, "psnr": 0.5, "lpips": 0.02}  # beyond it, not one of these made the number
 
 
 def ruler(
@@ -25,7 +25,7 @@ def ruler(
     /,
     *,
     is_: Annotated[str | None, arg(name="is", metavar="NUMBER", help_behavior_hint="")] = None,
-    metric: Literal["ssim", "ms_ssim", "psnr"] = "ssim",
+    metric: Literal["ssim", "ms_ssim", "psnr", "lpips"] = "ssim",
     match: Annotated[str, arg(metavar="stem|name|REGEX")] = "stem",
     data_range: Annotated[tuple[float, ...], arg(metavar="MAX | LOW HIGH", help_behavior_hint="(default: 1)")] = (),
     alpha: Annotated[Literal["white", "black"] | None, arg(metavar="white|black", help_behavior_hint="")] = None,
@@ -43,7 +43,8 @@ def ruler(
         judged: the image to be judged, or a folder of such.
         is_: a number as it was printed, such as 0.7719: name the conventions that give it; exit code 1 when none
             does.
-        metric: of the SSIM family, or psnr: of all channels or luma, with a border cut off or not.
+        metric: of the SSIM family, or psnr: of all channels or luma, with a border cut off or not; or lpips: by
+            its three networks where their weights are here, and with images in [0, 1] taken for [-1, 1].
         match: of folders: which images belong together, as in `lookalike score`.
         data_range: of float images; 8-bit and 16-bit images carry their own.
         alpha: background for images with transparent pixels, which are refused otherwise.

@@ -1,4 +1,4 @@
-"""A pair of images, or the pairs of two folders, under every convention of the SSIM family or variant of PSNR."""
+"""A pair of images, or the pairs of two folders, under every convention of SSIM or variant of PSNR or LPIPS."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from lookalike import batches, registry
+from lookalike import batches, registry, weights
 from lookalike import signature as signatures
 from lookalike.batches import Check, ImageLike
 from lookalike.conventions import CONVENTIONS
@@ -57,7 +58,8 @@ def run(
     Args:
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
         b: the reference, likewise.
-        metric: one that has conventions, such as ``"ssim"`` or ``"ms_ssim"``; of ``"psnr"`` its variants.
+        metric: one that has conventions, such as ``"ssim"`` or ``"ms_ssim"``; or ``"psnr"`` or ``"lpips"``, of
+            which it is their variants.
         data_range: of float images; None means 1.
         check: ``"values"`` raises on values outside the range; ``"shapes"`` does not look.
         alpha: background for transparent pictures, ``"white"`` or ``"black"``.
@@ -91,12 +93,16 @@ def run(
     readings = []
     for way in ways:
         value, signature, reason = None, "", ""
+        seen = (_half_range(x), _half_range(y)) if way.half_range else (x, y)
         try:
+            if reason := weights.missing(*registry.metric_class(way.column.metric).facts.weights):
+                raise ValueError(f"{reason}; lookalike weights fetch {way.column.metric} brings them")
             made = way.column.made(way.convention)
             before = loaded.before | {"crop": way.column.crop_border or None, "luma": way.column.luma}
+            before |= {"given": "half-range"} if way.half_range else {}
             signature = signatures.extended(made.signature(carried), before)
             with torch.no_grad():
-                value = float(made(way.column.treated(x), way.column.treated(y)).mean())
+                value = float(made(*map(way.column.treated, seen)).mean())
         except ValueError as error:
             reason = str(error)
         readings.append(
@@ -154,21 +160,32 @@ def of_folders(
     ]
 
 
+def _half_range(image: Tensor) -> Tensor:
+    """What [0, 1] becomes where it is taken for [-1, 1]: the upper half of the range."""
+    return (image + 1) / 2
+
+
 class _Way(NamedTuple):
-    """One way to compute the metric: a convention of the SSIM family, or a variant of PSNR."""
+    """One way to compute the metric: a convention of the SSIM family, or a variant of PSNR or LPIPS."""
 
     name: str
     column: Column
     convention: str | None
     source: str
     proof: str
+    half_range: bool = False
 
 
 def _ways(metric: str) -> list[_Way]:
     name = registry.metric_class(metric).facts.name
-    if name == "psnr":
-        return [_Way(one.name, column(one.column), None, one.source, "by definition") for one in variants.of_psnr()]
+    if name == "psnr" or name.startswith("lpips_"):
+        return [
+            _Way(one.name, column(one.column), None, one.source, one.proof, one.half_range)
+            for one in (variants.of_psnr() if name == "psnr" else variants.of_lpips())
+        ]
     if "convention" not in registry.options_of(metric):
         having = [known for known in registry.catalog() if "convention" in registry.options_of(known)]
-        raise ValueError(f"ruler: {metric} has no conventions; {', '.join(having)} have, and psnr has variants")
+        raise ValueError(
+            f"ruler: {metric} has no conventions; {', '.join(having)} have, and psnr and lpips have variants"
+        )
     return [_Way(one.name, Column(name, name), one.name, one.source, one.proof) for one in CONVENTIONS.values()]

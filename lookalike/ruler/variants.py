@@ -1,4 +1,4 @@
-"""The PSNRs in use: of all channels or of a luma, with a border cut off or not."""
+"""Variants in use: PSNR of all channels or of a luma, with a border cut off or not; LPIPS by its networks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ class Variant(NamedTuple):
         name: as readings are named.
         column: as `scoring.columns.column` takes it.
         source: who computes so.
+        proof: how we know.
+        half_range: what is computed where values in [0, 1] are taken for values in [-1, 1].
     """
 
     name: str
     column: str
     source: str
+    proof: str = "by definition"
+    half_range: bool = False
 
 
 def of_psnr() -> list[Variant]:
@@ -39,3 +43,27 @@ def of_psnr() -> list[Variant]:
             column = ", ".join(filter(None, [options, f"crop_border={crop}"]))
             found.append(Variant(f"{name}-crop{crop}", f"psnr({column})", f"{source}; {crop} px of border cut off"))
     return found
+
+
+def of_lpips() -> list[Variant]:
+    """Every variant of LPIPS: its three networks, and each with images of the wrong range.
+
+    Example:
+        >>> [one.name for one in of_lpips()][:2]
+        ['alex', 'vgg']
+    """
+    networks = (
+        ("alex", "AlexNet: the authors' default, for comparing images"),
+        ("vgg", "VGG16: the authors' choice for training"),
+        ("squeeze", "SqueezeNet 1.1: the smallest"),
+    )
+    right = [Variant(name, f"lpips_{name}", source, "its authors' program") for name, source in networks]
+    wrong = [
+        Variant(
+            f"{name}-half-range", f"lpips_{name}",
+            f"{source.partition(':')[0]}, images in [0, 1] given where [-1, 1] is expected (normalize=False)",
+            half_range=True,
+        )
+        for name, source in networks
+    ]  # fmt: skip
+    return right + wrong

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from learned import needs
 from PIL import Image
 from skimage import data
 
-from lookalike import registry, ruler
+from lookalike import registry, ruler, weights
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
 from lookalike.ruler import Reading
@@ -192,8 +193,37 @@ def test_every_psnr_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said.startswith("no convention gives psnr 3.00; nearest are")
     assert "nothing is close: the nearest is " in said
-    with pytest.raises(ValueError, match="psnr has variants"):
+    with pytest.raises(ValueError, match="psnr and lpips have variants"):
         ruler.run(x, y, "gmsd")
+
+
+@needs("lpips_alex")
+def test_every_lpips_whose_weights_are_here_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y = data.astronaut()[:64, 100:180]
+    x = np.clip(y + np.random.default_rng(0).normal(0, 9, y.shape), 0, 255).astype(np.uint8)
+    for name, image in (("y.png", y), ("x.png", x)):
+        Image.fromarray(image).save(tmp_path / name)
+    found = {one.convention: one for one in ruler.run(x, y, "lpips")}
+    assert list(found) == ["alex", "vgg", "squeeze", "alex-half-range", "vgg-half-range", "squeeze-half-range"]
+    for name, reading in found.items():
+        metric = f"lpips_{name.partition('-')[0]}"
+        if absent := weights.missing(*registry.weights_of(metric)):
+            assert reading.value is None
+            assert reading.reason == f"{absent}; lookalike weights fetch {metric} brings them"
+            continue
+        bent = (image / 255 for image in (x, y))
+        if name.endswith("-half-range"):
+            bent = ((image + 1) / 2 for image in bent)
+            assert "|given:half-range|" in reading.signature
+        a, b = (torch.from_numpy(image).movedim(-1, 0)[None] for image in bent)
+        assert reading.value == pytest.approx(float(registry.get(metric)(a, b)), abs=1e-9)
+        assert reading.signature.startswith(f"{metric}|")
+    command = ["ruler", str(tmp_path / "y.png"), str(tmp_path / "x.png"), "--metric", "lpips", "--is"]
+    for name in ("alex", "alex-half-range"):
+        assert main([*command, f"{found[name].value:.5f}"]) == 0
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [name]
+    assert main([*command, "0.99"]) == 1
+    assert "nothing is close: the nearest is " in capsys.readouterr().out
 
 
 def test_a_mean_of_two_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
