@@ -80,7 +80,8 @@ def extended(text: str, before: Mapping[str, object]) -> str:
 
     Args:
         text: a signature.
-        before: what was done, in order; values None are left out.
+        before: what was done, in order; values None are left out. What the metric has a setting of the same name
+            for is marked, ``crop-before``: neither replaces the other.
 
     Raises:
         ValueError: as `read` and `write`.
@@ -88,10 +89,15 @@ def extended(text: str, before: Mapping[str, object]) -> str:
     Example:
         >>> extended("psnr|range:255|v:1", {"alpha": "white", "profile": None})
         'psnr|range:255|alpha:white|v:1'
+        >>> extended("psnr|crop:4|range:255|v:1", {"crop": 2, "alpha": None})
+        'psnr|crop:4|range:255|crop-before:2|v:1'
     """
     name, settings = read(text)
     version = int(settings.pop("v"))
-    return write(name, {**settings, **before}, version)
+    done = {key: value for key, value in before.items() if value is not None}
+    return write(
+        name, {**settings, **{f"{key}-before" if key in settings else key: done[key] for key in done}}, version
+    )
 
 
 def read(text: str) -> tuple[str, dict[str, str]]:

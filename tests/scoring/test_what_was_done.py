@@ -201,3 +201,19 @@ def test_integers_without_a_range_are_refused() -> None:
     with pytest.raises(TypeError, match="does not say its range; pass data_range"):
         load_pair(array, array)
     assert read_pair(array, array, data_range=255).data_range == 255
+
+
+def test_what_is_done_before_replaces_no_setting_of_a_metric(tmp_path):
+    from lookalike.scoring.run import score_folders
+
+    for folder in ("ref", "a"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.arange(48 * 48 * 3, dtype=np.uint8).reshape(48, 48, 3)).save(tmp_path / folder / "1.png")
+    run = score_folders(
+        tmp_path / "ref", [tmp_path / "a"], ["zhao_mix", "psnr(luma=studio, crop=4)"], crop_border=2, alpha="white"
+    )
+    signatures = list(run.signatures.values())
+    assert "|alpha:0.84|" in signatures[0]
+    assert "|alpha-before:white|" in signatures[0]
+    assert "|crop:4|" in signatures[1]
+    assert "|crop-before:2|" in signatures[1]
