@@ -122,6 +122,19 @@ def interval(scores: Scores, generator: np.random.Generator) -> tuple[float, flo
     return float(low), float(high)
 
 
+def decimals(low: float, high: float, mean: float) -> int:
+    """Decimals that show the half-width of the interval to two digits; where it has none, those of its size.
+
+    Example:
+        >>> decimals(27.9, 29.1, 28.4), decimals(0.9012, 0.9034, 0.9021), decimals(5.0, 5.0, 5.0)
+        (2, 4, 4)
+    """
+    half = (high - low) / 2
+    if not half > 0:
+        return 2 if abs(mean) >= 10 else 4
+    return min(max(1 - math.floor(math.log10(half) + 1e-9), 0), 6)
+
+
 def letters(ranked: Sequence[str], apart: set[frozenset[str]]) -> dict[str, str]:
     """The compact letter display: two share a letter exactly when they are not apart.
 

@@ -12,6 +12,28 @@ const choose = () => sections.forEach((section, at) => { section.hidden = at !==
 judge.addEventListener("change", choose);
 choose(); // a browser that goes back keeps the choice
 
+// A pair, enlarged: a slider lays the picture judged over the reference.
+const dialog = document.getElementById("compare");
+const slider = dialog.querySelector(".slider"), edge = slider.querySelector("input");
+const move = () => slider.style.setProperty("--at", `${edge.value}%`);
+edge.addEventListener("input", move);
+for (const button of document.querySelectorAll("button.compare")) {
+  const card = button.closest(".card");
+  const sources = [...card.querySelectorAll("img")].map(image => image.src);
+  const open = () => {
+    slider.querySelectorAll("img").forEach((image, at) => { image.src = sources[at]; });
+    document.getElementById("compared").textContent = card.querySelector("strong").textContent;
+    dialog.querySelector("code").textContent = button.dataset.view;
+    edge.value = 50;
+    move();
+    dialog.showModal();
+    edge.focus();
+  };
+  button.addEventListener("click", open);
+  card.querySelector(".sides").addEventListener("click", open);
+  card.classList.add("opens");
+}
+
 // The scatter plot.
 const points = stored("points");
 if (points) {

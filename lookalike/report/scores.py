@@ -1,11 +1,13 @@
-"""The page of a score table: leaderboard, distributions, metric against metric, and the worst pairs as pictures."""
+"""The page of a score table: the finding, the worst pairs as pictures, leaderboard, distributions and scatter."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
+import shlex
 import warnings
+from collections.abc import Mapping
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ from markupsafe import Markup
 from PIL import Image, ImageOps
 
 from lookalike.records import outputs, runs, tables
+from lookalike.records.statistics import decimals
 from lookalike.records.tables import Row, Table
 from lookalike.report import charts
+from lookalike.report.finding import finding
 from lookalike.report.page import ordered, render
 
 SHOWN_PX = 192  # the longer side of a picture on the page
@@ -68,6 +72,7 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
         styles=["study.css", "lab.css", "scores.css"],
         scripts=["sort.js", "scores.js"],
         name=tables.as_text(table.name),
+        finding=finding(statistics["methods"], {name: found.metadata["better"][name] for name in found.metrics}),
         metrics=found.metrics,
         signatures=found.metadata["signatures"],
         better=found.metadata["better"],
@@ -88,6 +93,7 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
         most=PICTURES,
         shown_px=SHOWN_PX,
         shown=_shown,
+        told=_told,
     )
     runs.write_text(out, text)
     return out
@@ -168,7 +174,8 @@ def _gallery(table: Table, methods: dict[str, Any], beside: Path, store: list[st
 
 def _sides(row: Row, picture: Any) -> dict[str, Any]:
     size = f"{row.width} × {row.height} px" if row.width and row.height else ""
-    return {"reference": picture(row.reference), "image": picture(row.image), "size": size}
+    view = f"lookalike view {shlex.quote(row.reference)} {shlex.quote(row.image)}"
+    return {"reference": picture(row.reference), "image": picture(row.image), "size": size, "view": view}
 
 
 def _stored(path: str, beside: Path, store: list[str], metadata: dict[str, Any] | None = None) -> Picture:
@@ -222,3 +229,8 @@ def _shown(value: float | str | None) -> str:
         return "–"
     number = float(value)
     return "NaN" if isnan(number) else f"{number:.4g}"
+
+
+def _told(cell: Mapping[str, Any], key: str) -> str:
+    """A number of a cell with the decimals that the cell's interval justifies."""
+    return f"{cell[key]:z.{decimals(cell['low'], cell['high'], cell['mean'])}f}"

@@ -4,7 +4,6 @@ the signatures in the caption.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from lookalike import __version__
+from lookalike.records.statistics import decimals
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -112,24 +112,11 @@ def escaped(text: str) -> str:
 def _cell(column: Mapping[str, Any], place: int, several: bool) -> str:
     if column["mean"] is None:
         return "--"
-    digits = _digits(column["low"], column["high"], column["mean"])
+    digits = decimals(column["low"], column["high"], column["mean"])
     mean, low, high = (f"{column[name]:z.{digits}f}" for name in ("mean", "low", "high"))
     shown = {1: rf"\textbf{{{mean}}}", 2: rf"\underline{{{mean}}}"}.get(place, mean)
     letters = rf"\textsuperscript{{{column['letters']}}}" if several else ""
     return rf"{shown}{letters} {{\scriptsize [{low}, {high}]}}"
-
-
-def _digits(low: float, high: float, mean: float) -> int:
-    """Decimals that show the half-width of the interval to two digits; where it has none, those of its size.
-
-    Example:
-        >>> _digits(27.9, 29.1, 28.4), _digits(0.9012, 0.9034, 0.9021), _digits(5.0, 5.0, 5.0)
-        (2, 4, 4)
-    """
-    half = (high - low) / 2
-    if not half > 0:
-        return 2 if abs(mean) >= 10 else 4
-    return min(max(1 - math.floor(math.log10(half) + 1e-9), 0), 6)
 
 
 def _place(methods: Mapping[str, Any], column: Mapping[str, Any], name: str, better: Mapping[str, str]) -> int:

@@ -1,6 +1,7 @@
 """The page of a score table: numbers, pictures and names are those of the table, and it works in a browser."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -18,7 +19,9 @@ from skimage import data
 
 from lookalike.cli.main import main
 from lookalike.records import tables
+from lookalike.records.statistics import decimals
 from lookalike.report import scores
+from lookalike.report.finding import finding
 from lookalike.scoring.run import score_folders
 
 NASTY = "<script>alert(1)<", "script>.png"  # a folder and a file in it: together they close the tag
@@ -41,6 +44,21 @@ PROBE = """
   found.first = open();
   judge.selectedIndex = 1; press(judge, "change");
   found.second = open();
+  const button = view.querySelector(".worst:not([hidden]) button.compare"), dialog = view.getElementById("compare");
+  button.closest(".card").querySelector(".sides").click();
+  const said = name => dialog.querySelector(name).textContent;
+  found.opened = [dialog.open, said("strong"), said("code")];
+  found.compared = [...dialog.querySelectorAll("img")].map(image => image.src.slice(0, 14));
+  dialog.querySelector("button").click();
+  found.closed = !dialog.open;
+  const board = view.querySelector(".scroll"), head = table.tBodies[0].rows[0].cells[0];
+  table.style.width = "3000px";
+  const left = head.getBoundingClientRect().left;
+  board.scrollLeft = 500;
+  found.scrolled = board.scrollLeft;
+  found.sticks = Math.abs(head.getBoundingClientRect().left - left) < 1;
+  table.style.width = "";
+  found.title = view.title;
   found.scripts = view.scripts.length;
   found.names = view.body.innerText.includes("<script>alert(1)<");
   return found;
@@ -85,7 +103,9 @@ def test_the_numbers_are_those_of_the_table(table: Path, text: str):
     for methods in read.metadata["statistics"]["methods"].values():
         for cell in methods.values():
             assert f'data-value="{cell["mean"]}"' in text
-            assert f"{cell['low']:.4g} … {cell['high']:.4g}" in text
+            digits = decimals(cell["low"], cell["high"], cell["mean"])
+            assert f">{cell['mean']:.{digits}f}<" in text
+            assert f"{cell['low']:.{digits}f} … {cell['high']:.{digits}f}" in text
     for signature in read.metadata["signatures"].values():
         assert signature in text.replace("<wbr>", "")
     points = stored(text, "points")
@@ -94,6 +114,33 @@ def test_the_numbers_are_those_of_the_table(table: Path, text: str):
         scores_of = [row.values[at] for row in read.rows]
         assert [value is None for value in column] == [value is None for value in scores_of]
         assert column[1] == pytest.approx(scores_of[1], rel=1e-5)
+
+
+def test_the_finding_is_the_title(text: str):
+    assert "<title>little beats much by psnr and gmsd · scores.csv" in text
+    assert '<h1 class="finding">little beats much by psnr and gmsd</h1>' in text
+
+
+def test_the_finding_says_who_is_told_apart():
+    def cell(mean: float | None, letters: str) -> dict[str, Any]:
+        return {"mean": mean, "low": mean, "high": mean, "letters": letters}
+
+    def told(*rows: list[dict[str, Any]]) -> str:
+        names = ["psnr", "lpips", "ssim"][: len(rows[0])]
+        methods = {method: dict(zip(names, row, strict=True)) for method, row in zip("abcd", rows, strict=False)}
+        return finding(methods, {name: "lower" if name == "lpips" else "higher" for name in names})
+
+    high, low, same, none = cell(31.0, "a"), cell(30.0, "b"), cell(30.5, "ab"), cell(None, "")
+    assert (
+        told([high, high, high], [low, low, same])
+        == "a beats b by psnr; b beats a by lpips; not told apart by ssim"
+    )
+    assert told([high, same]) == "a: psnr 31.00, lpips 30.50"
+    assert told([none]) == "a: no pair has a score"
+    assert told([high, same], [same, high]) == "a and b are not told apart by psnr and lpips"
+    assert told([high, high], [low, none]) == "a beats b by psnr"
+    assert told([none], [none]) == "2 methods, which no metric compares: not all have a score"
+    assert told([high, high], [low, same], [low, low]) == "a beats the 2 others by psnr; no single best by lpips"
 
 
 def test_the_error_is_named(text: str):
@@ -172,7 +219,7 @@ def test_what_people_know_stands_first_and_pictures_before_charts(table: Path, t
     }, turned)  # fmt: skip
     text = scores.write(tmp_path / "t.csv").read_text(encoding="utf-8")
     assert stored(text, "points")["metrics"] == ["psnr", "gmsd"]
-    assert text.index("Leaderboard</h2>") < text.index("worst pairs</h2>") < text.index("Distributions</h2>")
+    assert text.index("worst pairs</h2>") < text.index("Leaderboard</h2>") < text.index("Distributions</h2>")
 
 
 def test_the_page_holds_no_more_pictures_than_it_says(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -214,7 +261,7 @@ def test_a_table_whose_name_is_not_text(table: Path, tmp_path: Path, ending: str
     place = tmp_path / f"folder \udcfe/scores \udcff<script>{ending}"
     tables.write(place, read.metrics, read.metadata, read.rows)
     page = scores.write(place).read_text(encoding="utf-8")
-    assert f"<title>scores \\xff&lt;script&gt;{ending} · lookalike scores</title>" in page
+    assert f" · scores \\xff&lt;script&gt;{ending} · lookalike scores</title>" in page
 
 
 def test_pictures_stand_upright_and_floats_are_seen(tmp_path: Path):
@@ -303,6 +350,14 @@ def test_in_a_browser(text: str, tmp_path: Path, width: int):
     assert said["redrawn"]
     assert (said["first"], said["second"]) == (["psnr"], ["gmsd"])
     assert said["scripts"] == 3
+    assert said["opened"][0] is True
+    assert said["opened"][2].startswith("lookalike view ")
+    assert html.escape(said["opened"][1]) in text
+    assert said["compared"] == ["data:image/png"] * 2
+    assert said["closed"]
+    assert said["scrolled"] > 0
+    assert said["sticks"]  # the methods' names stay where they are
+    assert said["title"].startswith("little beats much by ")
     assert said["names"]
 
 

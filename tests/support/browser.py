@@ -26,7 +26,7 @@ addEventListener("load", () => {
   const view = document.querySelector("iframe").contentDocument, root = view.documentElement;
   const press = (part, name) => part.dispatchEvent(new Event(name, { bubbles: true }));
   const reached = [...view.querySelectorAll("a, button, select, input, summary, .scroll")]
-    .filter(part => part.getClientRects().length)
+    .filter(part => part.getClientRects().length && part.checkVisibility()) // what a closed fold holds has a place
     .every(part => (part.focus(), view.activeElement === part));
   const images = [...view.images].filter(image => image.getClientRects().length);
   const loaded = images.every(image => image.complete && image.naturalWidth > 0);
