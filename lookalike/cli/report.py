@@ -18,6 +18,7 @@ def report(
     /,
     *,
     out: Annotated[Path | None, arg(aliases=["-o"], metavar="FILE.html", help_behavior_hint="")] = None,
+    plots: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")] = None,
     force: bool = False,
 ) -> int:
     """Write one self-contained page about a study, a lab run or a table of scores, and say where it is.
@@ -26,20 +27,24 @@ def report(
         path: the folder that `lookalike study` or `lookalike lab` left, or the .parquet, .csv or .jsonl table of
             `lookalike score --output`.
         out: of a table: the page (default: beside the table, TABLE.html). A folder gets its index.html.
-        force: replace a page that lookalike did not write.
+        plots: of a table: write the page's distributions there too, as METRIC.svg.
+        force: replace a page or plots that lookalike did not write.
     """
     if not path.exists():
         raise ValueError(f"report: {path}: no such file or folder")
     if not path.is_dir():
         from lookalike.report import scores
 
-        show.as_path(scores.write(path, out, force=force))
+        written = [] if plots is None else scores.write_plots(path, plots, force=force)
+        for file in (scores.write(path, out, force=force), *written):
+            show.as_path(file)
         return 0
     from lookalike.records import runs
     from lookalike.report import lab, study_page
 
-    if out is not None:
-        raise ValueError(f"report: {path} is a folder and gets its own {runs.PAGE}; --out is for tables")
+    if out is not None or plots is not None:
+        option = "--plots" if out is None else "--out"
+        raise ValueError(f"report: {path} is a folder and gets its own {runs.PAGE}; {option} is for tables")
     if (path / runs.LAB).is_file():
         page = lab.write(path, force=force)
     elif (path / runs.SCORES).is_file():

@@ -7,6 +7,7 @@ kind       known by
 =========  ==================================================================
 ``.html``  ``<meta name="generator" content="lookalike">``
 ``.png``   a text chunk ``Software: lookalike``
+``.svg``   a comment, ``<!-- lookalike -->``, after the first line
 ``.tex``   the first line, ``% lookalike …``
 table      the columns of `tables`, or parquet's key ``lookalike``
 ``.csv``   of `lookalike agree`: its columns
@@ -133,6 +134,8 @@ def is_ours(path: Path) -> bool:
         return tables.is_table(path)
     if head.lstrip()[:15].lower() == b"<!doctype html>":
         return f'<meta name="generator" content="{SOFTWARE}">'.encode() in head
+    if head.startswith(b"<?xml"):
+        return f"?>\n<!-- {SOFTWARE} -->\n".encode() in head
     if head.startswith(b"{"):
         return tables.is_first_line(head) or _is_record(path)
     return head.startswith((b"% " + SOFTWARE.encode(), _AGREE)) or tables.is_first_line(head)

@@ -1,17 +1,25 @@
-"""Charts as inline SVG, drawn here so that a page needs no script for them."""
+"""Charts as inline SVG, drawn here so that a page needs no script for them, and as files of their own."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from lookalike.records.runs import SOFTWARE
+
 WIDTH, HEIGHT = 420, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 10, 26
 _ROW, _BINS, _LABEL = 62, 50, 60  # of a histogram: its height, its bars, letters that have room above it
 COLOURS = ("#2f6f73", "#c2571a", "#6a51a3", "#a31f4b", "#3f7d20", "#946200", "#1f5fa8", "#7a4b2b", "#5c5c5c")
+_STYLE = (  # of the page, in its light colours
+    "text{font:11px system-ui,sans-serif;fill:#62666d}.label{fill:#22252a}.rule{stroke:#e2dfda}"
+    ".mean{stroke:#22252a;stroke-width:1.5}"
+)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Line(NamedTuple):
@@ -119,6 +127,24 @@ def histograms(title: str, spreads: Sequence[Spread]) -> Markup:
             f"{low + share * (high - low):.4g}</text>"
         )
     return Markup("".join([*parts, "</svg>"]))
+
+
+def standalone(chart: Markup) -> str:
+    """A chart as the text of a file: with its name space, size and style; on a transparent ground.
+
+    Args:
+        chart: an ``<svg>`` element of this module.
+
+    Example:
+        >>> made = standalone(histograms("psnr", [Spread("bicubic", COLOURS[0], [27.0, 29.0])]))
+        >>> made.splitlines()[1], made.count("xmlns")
+        ('<!-- lookalike -->', 1)
+    """
+    width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', chart)[0]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    text = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", str(chart)).replace("<svg", head, 1)
+    text = text.replace(">", f"><style>{_STYLE}</style>", 1)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {SOFTWARE} -->\n{text}\n'
 
 
 def _bars(spread: Spread, low: float, high: float, left: float, width: float, foot: float) -> list[str]:

@@ -56,13 +56,7 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: a page ends in .html")
     outputs.claim(out, who="report", inputs=(table, tables.metadata_file(table)), force=force)
-    found = _in_order(tables.read(table))
-    statistics = found.metadata.get("statistics")
-    if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
-        raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
-    if unknown := {row.method for row in found.rows} - set(statistics["methods"]):
-        raise ValueError(f"{table}: its statistics lack {', '.join(sorted(unknown))}; make it again")
-    methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
+    found, statistics, methods = _read(table)
     store: list[str] = []
     paired = [row for row in found.rows if row.reference and row.image]  # the others are half a pair
     failed = [row for row in paired if row.error is not None]
@@ -97,6 +91,50 @@ def write(table: str | Path, out: str | Path | None = None, *, force: bool = Fal
     )
     runs.write_text(out, text)
     return out
+
+
+def write_plots(table: str | Path, folder: str | Path, *, force: bool = False) -> list[Path]:
+    """Write the distributions of the page as SVG files, one a metric.
+
+    Args:
+        table: as `write` takes it.
+        folder: made where it is not there; other files in it stay.
+        force: replace files that lookalike did not write.
+
+    Returns:
+        The files, ``METRIC.svg`` in the order of the page; metrics without any finite score have none.
+
+    Raises:
+        ValueError: as `write` does, and when a file of such a name is not ours to replace.
+        ImportError: for parquet without pyarrow.
+        OSError: when they cannot be written.
+    """
+    table, folder = Path(table), Path(folder)
+    found, _, methods = _read(table)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"report: {folder}: is a file; name a folder for the plots")
+    plots: dict[str, Markup] = {}
+    for metric, chart, _ in _distributions(found, methods):
+        if chart:
+            plots[runs.file_name(metric, plots)] = chart
+    inputs = (table, tables.metadata_file(table))
+    paths = [outputs.claim(folder / f"{name}.svg", who="report", inputs=inputs, force=force) for name in plots]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, chart in zip(paths, plots.values(), strict=True):
+        runs.write_text(path, charts.standalone(chart))
+    return paths
+
+
+def _read(table: Path) -> tuple[Table, dict[str, Any], dict[str, str]]:
+    """A table, its statistics, and the colours of its methods."""
+    found = _in_order(tables.read(table))
+    statistics = found.metadata.get("statistics")
+    if not isinstance(statistics, dict) or "methods" not in statistics or not found.rows:
+        raise ValueError(f"{table}: a table without statistics or rows; make it with lookalike score")
+    if unknown := {row.method for row in found.rows} - set(statistics["methods"]):
+        raise ValueError(f"{table}: its statistics lack {', '.join(sorted(unknown))}; make it again")
+    methods = {method: charts.COLOURS[at % len(charts.COLOURS)] for at, method in enumerate(statistics["methods"])}
+    return found, statistics, methods
 
 
 def _in_order(table: Table) -> Table:

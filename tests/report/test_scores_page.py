@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -331,6 +332,43 @@ def test_the_command(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     ):
         assert main(["report", str(path)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_charts_as_files(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    read = tables.read(table)
+    rows = [row._replace(method="a\x01<b>&" if row.method == "much" else row.method) for row in read.rows]
+    statistics = json.loads(json.dumps(read.metadata["statistics"]))
+    statistics["methods"]["a\x01<b>&"] = statistics["methods"].pop("much")
+    names = {"psnr": "psnr(luma=ycbcr)", "gmsd": "gmsd"}
+    renamed = {
+        key: {names[name]: value for name, value in read.metadata[key].items()} for key in ("signatures", "better")
+    }
+    for columns in statistics["methods"].values():
+        columns["psnr(luma=ycbcr)"] = columns.pop("psnr")
+    metadata = read.metadata | renamed | {"statistics": statistics}
+    tables.write(tmp_path / "t.jsonl", tuple(names.values()), metadata, rows)
+    plots = tmp_path / "new" / "plots"
+    assert main(["report", str(tmp_path / "t.jsonl"), "--plots", str(plots)]) == 0
+    page, *files = map(Path, capsys.readouterr().out.split())
+    assert page.name == "t.jsonl.html"
+    assert files == [plots / "psnr-luma-ycbcr.svg", plots / "gmsd.svg"]
+    for file in files:
+        tree = ElementTree.parse(file).getroot()
+        assert tree.tag == "{http://www.w3.org/2000/svg}svg"
+        said = ["".join(part.itertext()) for part in tree.iter("{http://www.w3.org/2000/svg}text")]
+        assert said[:2] == ["little", "a\N{REPLACEMENT CHARACTER}<b>&"]
+        assert tree.find("{http://www.w3.org/2000/svg}style") is not None
+    assert main(["report", str(tmp_path / "t.jsonl"), "--plots", str(plots)]) == 0  # ours are replaced
+    capsys.readouterr()
+    files[1].write_text("<?xml version='1.0'?><svg/>")
+    for command, words in (
+        (["--plots", str(plots)], "gmsd.svg: is there and not of lookalike"),
+        (["--plots", str(files[0])], "psnr-luma-ycbcr.svg: is a file; name a folder for the plots"),
+    ):
+        assert main(["report", str(tmp_path / "t.jsonl"), *command]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["report", str(tmp_path), "--plots", str(plots)]) == 2
+    assert "--plots is for tables" in capsys.readouterr().err
 
 
 @needs_chromium
