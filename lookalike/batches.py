@@ -275,6 +275,26 @@ def _check_values(x: Tensor, y: Tensor, low: float, high: float | Tensor, who: s
         )
 
 
+def check_seen(
+    x: Tensor, y: Tensor, least: float, most: float, *, who: str, data_range: Range | None, **_demands: Any
+) -> None:
+    """Raise as `pair` does with ``check="values"``, after somebody has seen the values anyway.
+
+    Args:
+        x, y, who, data_range: as `pair` got them; the rest of its demands may follow.
+        least, most: of both in the unit range; NaN where they are not known. Only where they leave a doubt are the
+            values looked at.
+
+    Example:
+        >>> x = torch.tensor([[[[0.0, 1.0]]]])
+        >>> check_seen(x, x, 0.0, 1.0, who="doc", data_range=None)
+    """
+    slack, (low, high) = 0.999 * TOLERANCE, _range_of(x, y, data_range, who)
+    small = low == 0 and (isinstance(high, Tensor) or (high >= 100 and most <= 1.001 / high))
+    if not (least >= -slack and most <= 1 + slack) or small:
+        _check_values(x, y, low, high, who)
+
+
 def _has_fractions(x: Tensor, y: Tensor) -> bool:
     return any(bool((image.detach() != image.detach().round()).any()) for image in (x, y))
 

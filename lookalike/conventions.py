@@ -33,6 +33,8 @@ class Convention:
         source: the program that makes this number.
         proof: how we know that we give the same number.
         window, win_size, sigma: shape, taps a side and width of the local window.
+        truncate: where the program derives the size of a Gaussian window from a sigma that the user gives: how many
+            sigma it reaches, 2·⌊truncate·σ + ½⌋ + 1 taps.
         border: how images are extended; "valid" keeps windows that fit.
         covariance: population ("n") or sample ("n-1") variances.
         K: the constants of eq. 12 of Wang et al. 2004.
@@ -61,6 +63,7 @@ class Convention:
     window: Window = "gaussian"
     win_size: int = 11
     sigma: float = 1.5
+    truncate: float | None = None
     border: Border = "valid"
     covariance: Covariance = "n"
     K: tuple[float, float] = (0.01, 0.03)
@@ -97,10 +100,10 @@ _ROWS = (
     ),
     Convention(
         name="scikit-image", source="scikit-image 0.26, defaults", proof="parity test",
-        window="uniform", win_size=7, covariance="n-1", ms=False,
+        window="uniform", win_size=7, covariance="n-1", truncate=3.5, ms=False,
     ),
     Convention(
-        name="scikit-image-gaussian", proof="parity test", ms=False,
+        name="scikit-image-gaussian", proof="parity test", truncate=3.5, ms=False,
         source="scikit-image 0.26, gaussian_weights=True, sigma=1.5, use_sample_covariance=False",
     ),
     Convention(name="tensorflow", source="tf.image, TensorFlow 2.21", proof="recorded values"),
@@ -113,7 +116,7 @@ _ROWS = (
     ),
     Convention(name="piqa", source="piqa 1.3.2", proof="parity test"),
     Convention(
-        name="torchmetrics", source="torchmetrics 1.9.0 (since 1.4.2)", proof="parity test",
+        name="torchmetrics", source="torchmetrics 1.9.0 (since 1.4.2)", proof="parity test", truncate=3.5,
         border="reflect", ms_border="valid", ms_last_border="reflect", halving="floor", joint=True, ms_min_side=176,
     ),
     Convention(
@@ -149,6 +152,12 @@ _ROWS = (
     Convention(
         name="blazediff", source="blazediff-ssim 6.1.1", proof="parity test", colour="luma",
         luma="matlab-unrounded", downsample="blazediff", ms_border="reflect", halving="reflect", ms_min_side=176,
+    ),
+    Convention(
+        name="ignite", source="pytorch-ignite 0.5.5", proof="parity test", border="reflect", ms=False,
+    ),
+    Convention(
+        name="monai", source="MONAI 1.6.1", proof="parity test", halving="floor", joint=True, ms_min_side=176,
     ),
     Convention(
         name="sewar", source="sewar 0.4.10", proof="parity test", window="uniform", ms_window="gaussian",

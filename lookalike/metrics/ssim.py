@@ -14,18 +14,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from lookalike import conventions
+from lookalike import batches, conventions
 from lookalike.conventions import MS_WEIGHTS, Convention
-from lookalike.metric import Facts, Metric, full_precision
+from lookalike.metric import Facts, Metric, Prepared, full_precision
+from lookalike.modes import readable
 from lookalike.ops import colour as colours
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
+from lookalike.ops._autograd import differentiated
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Scales as Pyramid
 from lookalike.ops.ssim.setting import Setting
@@ -52,7 +55,7 @@ def ssim(x: Tensor, y: Tensor, *, mask: Tensor | None = None, **options: Any) ->
     Args:
         x: images judged, ``(n, c, h, w)`` or ``(n, c, d, h, w)``, in ``data_range``.
         y: references, same shape.
-        mask: validity ``(n, 1 or c, h, w)`` in [0, 1]: only valid pixels count.
+        mask: what counts, ``(n, 1 or c, h, w)``, boolean or weights in [0, 1], as in `SSIM`.
         options: those of `SSIM`: ``data_range``, ``convention``, ``win_size``, ``sigma``, ``border`` …
 
     Returns:
@@ -122,8 +125,8 @@ class _Local(Metric):
         *,
         convention: str | Convention = "wang2004",
         window: conventions.Window | None = None,
-        win_size: int | None = None,
-        sigma: float | None = None,
+        win_size: int | Sequence[int] | None = None,
+        sigma: float | Sequence[float] | None = None,
         K: tuple[float, float] | None = None,
         border: conventions.Border | None = None,
         covariance: conventions.Covariance | None = None,
@@ -135,16 +138,24 @@ class _Local(Metric):
     ) -> None:
         super().__init__(**base)
         changes = {
-            "window": window, "win_size": win_size, "sigma": sigma, "K": K, "border": border,
-            "covariance": covariance, "colour": colour, "luma": luma, "downsample": downsample,
+            "window": window, "K": K, "border": border, "covariance": covariance, "colour": colour, "luma": luma,
+            "downsample": downsample,
         }  # fmt: skip
-        self.convention = _resolve(convention, changes, self.facts.name)
+        self.convention, self.axes = _resolve(convention, changes, win_size, sigma, self.facts.name)
         self.channel_weights = _normalised(channel_weights, self.facts.name, "channel_weights")
         if self.channel_weights and self.convention.colour == "luma":
             raise ValueError(
                 f"{self.facts.name}: channel_weights need colour='channels', the convention scores luma"
             )
-        self._taps = _taps(self.convention, self.convention.window)
+        self._taps = self._taps_of(self.convention.window)
+
+    def _taps_of(self, kind: conventions.Window) -> windows.Taps:
+        """The window along every axis, or one for each where they differ."""
+        axes = self.axes or ((self.convention.win_size, self.convention.sigma),)
+        along = [
+            windows.gaussian(size, sigma) if kind == "gaussian" else windows.uniform(size) for size, sigma in axes
+        ]
+        return tuple(along) if self.axes else along[0]
 
     @property
     def channels(self) -> tuple[int, ...] | None:
@@ -154,29 +165,84 @@ class _Local(Metric):
 
     @property
     def min_side(self) -> int:
-        return max(self.convention.win_size, self.convention.min_side)
+        return max(min(self._least_sides), self.convention.min_side)
+
+    @property
+    def _least_sides(self) -> tuple[int, ...]:
+        """The least side along each axis where they differ, else of all."""
+        sizes = [size for size, _ in self.axes] if self.axes else [self.convention.win_size]
+        return tuple(windows.least_side(size, self.convention.border) for size in sizes)
+
+    def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
+        self._check_sides(x)
+        return super()._enter(x, y)
+
+    def _enter_masked(self, x: Tensor, y: Any, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._check_sides(x)
+        return super()._enter_masked(x, y, mask)
+
+    def _check_sides(self, x: Tensor) -> None:
+        """Raise on images that the window does not fit, with an option that does."""
+        if not isinstance(x, Tensor) or x.ndim not in (4, 5):
+            return  # the door says what is wrong
+        who, sides = self.facts.name, tuple(x.shape[2:])
+        if self.axes and len(self.axes) != len(sides):
+            raise ValueError(
+                f"{who}: the window has {len(self.axes)} axes, images of shape {tuple(x.shape)} have {len(sides)}; "
+                f"give win_size and sigma one number, or {len(sides)}"
+            )
+        least = tuple(max(side, self.min_side) for side in self._least_sides)
+        least = least if len(least) > 1 else least * len(sides)
+        if all(side >= wanted for side, wanted in zip(sides, least, strict=True)):
+            return
+        wanted = "x".join(map(str, least)) if self.axes else str(max(least))
+        raise ValueError(
+            f"{who}: needs images of at least {wanted} px{'' if self.axes else ' a side'}, "
+            f"got {'x'.join(map(str, sides))}; {self._advice(sides)}"
+        )
+
+    def _advice(self, sides: tuple[int, ...]) -> str:
+        """What to do with images that are too small."""
+        sizes = [size for size, _ in self.axes] if self.axes else [self.convention.win_size] * len(sides)
+        thin = [side < size for side, size in zip(sides, sizes, strict=True)]
+        if len(sides) == 3 and not all(thin) and min(sides) > 0:
+            fitting = tuple(1 if short else size for short, size in zip(thin, sizes, strict=True))
+            return f"use larger images, or a window of one slice along the short axis: win_size={fitting}"
+        fits = min(sides) - 1 + min(sides) % 2
+        return f"use larger images, or a smaller window: win_size={max(fits, 1)}"
 
     def _prepare(self, x: Tensor) -> Tensor:
         if self.convention.colour == "luma":
             x = colours.luma(x, self.convention.luma)
         return colours.to_levels(x) if self.convention.levels else x
 
-    def _across_channels(self, scores: Tensor) -> Tensor:
-        """Mean or weighted mean of ``(n, c, …)`` over channels."""
-        if self.channel_weights is None:
+    def _prepare_mask(self, mask: Tensor | None) -> Tensor | None:
+        return mask.amin(1, keepdim=True) if mask is not None and self.convention.colour == "luma" else mask
+
+    def _across_channels(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mean or weighted mean of ``(n, c)`` over channels; with a mask each counts by its valid pixels."""
+        if mask is None and self.channel_weights is None:
             return scores.mean(1)
-        weights = scores.new_tensor(self.channel_weights)
-        return (scores * weights.view(-1, *[1] * (scores.ndim - 2))).sum(1)
+        weights = torch.ones_like(scores) if mask is None else mask.flatten(2).sum(2)
+        if self.channel_weights is not None:
+            weights = weights * torch.tensor(self.channel_weights, dtype=scores.dtype, device=scores.device)
+        total = weights.sum(1)
+        return (scores * weights).sum(1) / torch.where(total > 0, total, 1.0)
 
     def _setting(self, x: Tensor, border: conventions.Border | None = None) -> Setting:
         """The window and constants, on images of these dimensions."""
-        c, pixels = self.convention, self.convention.win_size ** (x.ndim - 2)
+        c, spatial = self.convention, x.ndim - 2
+        pixels = math.prod(size for size, _ in self.axes) if self.axes else c.win_size**spatial
         unbias = pixels / (pixels - 1) if c.covariance == "n-1" else 1.0
         return Setting(self._taps, border or c.border, c.K[0] ** 2, c.K[1] ** 2, unbias)
 
     def _window_settings(self, kind: conventions.Window, border: conventions.Border) -> dict[str, object]:
         c = self.convention
-        taps = f"gauss{c.win_size}s{number(c.sigma)}" if kind == "gaussian" else f"uniform{c.win_size}"
+        axes = self.axes or ((c.win_size, c.sigma),)
+        taps = ("gauss" if kind == "gaussian" else "uniform") + "x".join(str(size) for size, _ in axes)
+        if kind == "gaussian":
+            sigmas = dict.fromkeys(number(sigma) for _, sigma in axes)
+            taps += "s" + ",".join(sigmas if len(sigmas) == 1 else (number(sigma) for _, sigma in axes))
         colour = f"luma-{c.luma}" if c.colour == "luma" else "rgb-mean"
         if self.channel_weights:
             colour = "rgb-" + ",".join(number(weight) for weight in self.channel_weights)
@@ -199,10 +265,13 @@ class SSIM(_Local):
     Args:
         convention: a name of `lookalike.conventions` or a `Convention`; the following change parts of it.
         window: ``"gaussian"`` or ``"uniform"``.
-        win_size: taps a side, odd.
-        sigma: of the Gaussian, in pixels.
+        win_size: taps a side, or one number for each axis, ``(h, w)`` or ``(d, h, w)``: 1 for an axis on which
+            nothing is to be averaged. Even windows are as those of tf.image and dm_pix; under a padded border their
+            centre lies right of the middle, as SciPy's.
+        sigma: of the Gaussian, in pixels, likewise. Conventions whose program derives the window from it
+            (scikit-image, scikit-image-gaussian, torchmetrics) do so unless ``win_size`` is given.
         K: the constants K1, K2 of eq. 12.
-        border: ``"valid"``, ``"reflect"``, ``"symmetric"`` or ``"zero"``.
+        border: ``"valid"`` (windows that fit), ``"reflect"``, ``"symmetric"`` or ``"zero"``.
         covariance: ``"n"`` (population) or ``"n-1"`` (sample).
         colour: ``"channels"`` scores each channel, ``"luma"`` the luma alone.
         luma: ``"bt601"``, ``"rounded"``, ``"matlab"`` or ``"matlab-unrounded"``.
@@ -211,15 +280,23 @@ class SSIM(_Local):
         exponents: α, β, γ of eq. 12; a negative structure keeps its sign under a power.
         data_range, reduction, check: as in `Metric`.
 
-    Shapes: ``(n, c, h, w)`` or ``(n, c, d, h, w)``; sides of at least ``win_size``.
+    Shapes: ``(n, c, h, w)`` or ``(n, c, d, h, w)``; sides of at least ``win_size``, under padded borders of what
+    the mirror needs: half the window and a pixel (reflect), half the window (symmetric), or a pixel (zero).
+
+    Masks: a window is averaged over its valid pixels (normalised convolution) and counts by its valid share, the
+    image by its valid windows; channels with masks of their own count by their valid pixels. A mask is shrunk with
+    the images where a convention shrinks them; luma is valid where all channels are.
 
     Raises:
-        ValueError: for unknown names, even window sizes, and input that does not fit.
+        ValueError: for unknown names, windows of another number of axes, and input that does not fit.
 
     Example:
         >>> metric = SSIM(data_range=255, convention="scikit-image")
         >>> metric.signature()
         'ssim|win:uniform7|border:valid|cov:n-1|colour:rgb-mean|down:no|range:255|v:1'
+        >>> y = torch.linspace(0, 1, 16).expand(1, 1, 3, 16, 16)  # three slices
+        >>> round(float(SSIM(win_size=(1, 7, 7))(y.flip(-1), y)), 6)
+        -0.751515
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -231,61 +308,100 @@ class SSIM(_Local):
         super().__init__(**options)
         self.exponents = reals(self.facts.name, "exponents", exponents, count=3, least=0)
 
-    def score(self, x: Tensor, y: Tensor) -> Tensor:
+    def _scores(self, x: Tensor, y: Tensor | Prepared, mask: Tensor | None) -> Tensor:
+        if mask is not None or isinstance(y, Prepared) or not self._may_look_later(x, y):
+            return super()._scores(x, y, mask)
+        self._check_sides(x)
+        demands = self._demands()
+        shapes: dict[str, Any] = {**demands, "check": "shapes"}
+        a, b = batches.pair(x, y, **shapes)
+        with full_precision(a):
+            means, least, most = op.looked_means(a, b, self._setting(a))
+        batches.check_seen(x, y, least, most, **demands)
+        return self._across_channels(means[..., 0])
+
+    def _may_look_later(self, x: Tensor, y: Tensor) -> bool:
+        """Whether the kernel may tell the extremes of the values while it reads them, which saves a pass."""
         c = self.convention
-        if self.exponents != (1.0, 1.0, 1.0) or c.clip_structure or c.epsilon:
-            return self._across_channels(self.score_map(x, y).flatten(2).mean(2))
-        return self._means(x, y, None)
+        as_given = (
+            type(self).score is SSIM.score
+            and self._plain
+            and c.colour == "channels"
+            and not c.levels
+            and c.downsample == "no"
+        )
+        if not (self.check == "values" and as_given and isinstance(x, Tensor) and isinstance(y, Tensor)):
+            return False
+        on_cpu = {x.dtype, y.dtype} == {torch.float32} and x.device.type == "cpu" and x.numel() > 0
+        return on_cpu and readable(x, y) and not differentiated(x, y)
+
+    def score(self, x: Tensor, y: Tensor) -> Tensor:
+        x, y, _ = self._both(x, y)
+        if self._plain:
+            return self._across_channels(op.means(x, y, self._setting(x))[..., 0])
+        return self._across_channels(self._map(x, y).flatten(2).mean(2))
 
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-        if self.exponents != (1.0, 1.0, 1.0) or self.convention.clip_structure or self.convention.epsilon:
-            raise ValueError(f"{self.facts.name}: a mask needs exponents of 1 and a convention without clipping")
-        if self.convention.downsample != "no":
-            raise ValueError(f"{self.facts.name}: a mask and automatic down-sampling do not go together")
-        return self._means(x, y, mask[:, :1] if self.convention.colour == "luma" else mask)
+        x, y, mask = self._both(x, y, mask)
+        if self._plain:
+            scores = op.means(x, y, self._setting(x), mask)[..., 0]
+        else:
+            local = self._moments(x, y, mask)
+            scores = reference.valid_mean(self._of(local, self._setting(x)), reference.weight_of(local), 1.0)
+        return self._across_channels(scores, mask)
 
     def score_map(self, x: Tensor, y: Tensor) -> Tensor:
-        x, y = self._both(x, y)
-        c, setting = self.convention, self._setting(x)
-        if self.exponents == (1.0, 1.0, 1.0) and not (c.clip_structure or c.epsilon):
-            return op.maps(x, y, setting)[0]
+        x, y, _ = self._both(x, y)
+        return op.maps(x, y, self._setting(x))[0] if self._plain else self._map(x, y)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the formula is that of the kernels: no powers, nothing clipped or added."""
+        return self.exponents == (1.0, 1.0, 1.0) and not (self.convention.clip_structure or self.convention.epsilon)
+
+    def _map(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._of(self._moments(x, y), self._setting(x))
+
+    def _of(self, local: reference.Moments, setting: Setting) -> Tensor:
+        """The score of each window from its moments."""
         if self.exponents == (1.0, 1.0, 1.0):
-            local = reference.moments(x, y, setting)
             structure = reference.contrast_structure_of(local, setting.c2)
-            return self._luminance(local, setting) * (structure.relu() if c.clip_structure else structure)
-        powers = [
-            multiscale.signed_power(term, power)
-            for term, power in zip(self._terms(x, y), self.exponents, strict=True)
-        ]
+            structure = structure.relu() if self.convention.clip_structure else structure
+            return self._luminance(local, setting) * structure
+        terms = self._terms_of(local, setting)
+        powers = [multiscale.signed_power(*pair) for pair in zip(terms, self.exponents, strict=True)]
         return powers[0] * powers[1] * powers[2]
+
+    def _moments(self, x: Tensor, y: Tensor, mask: Tensor | None = None) -> reference.Moments:
+        covariance = self.exponents != (1.0, 1.0, 1.0)
+        return reference.moments(x, y, self._setting(x), mask=mask, covariance=covariance)
 
     def terms(self, x: Tensor, y: Tensor) -> Terms:
         """Maps of luminance, contrast and structure of a pair, each ``(n, c, h', w')``."""
         x, y = self._enter(x, y)
         with full_precision(x):
-            return self._terms(*self._both(x, y))
+            x, y, _ = self._both(x, y)
+            setting = self._setting(x)
+            return self._terms_of(reference.moments(x, y, setting, covariance=True), setting)
 
     def settings(self) -> dict[str, object]:
         settings = self._window_settings(self.convention.window, self.convention.border)
         plain = self.exponents == (1.0, 1.0, 1.0)
         return settings | {"exp": None if plain else ",".join(number(power) for power in self.exponents)}
 
-    def _means(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
-        x, y = self._both(x, y)
-        return self._across_channels(op.means(x, y, self._setting(x), mask)[..., 0])
-
-    def _both(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        x, y = self._prepare(x), self._prepare(y)
+    def _both(self, x: Tensor, y: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Any]:
+        """What the windows see: the pair, and the mask where there is one, after luma and down-sampling."""
+        x, y, mask = self._prepare(x), self._prepare(y), self._prepare_mask(mask)
         rule, ratio = self.convention.downsample, min(x.shape[2:]) / 256
         factor = round(ratio) if rule == "piq" else math.floor(ratio + 0.5)
         if rule == "no" or factor <= 1:
-            return x, y
-        border = _SHRINK_BORDER[rule]
-        return windows.shrink(x, factor, border), windows.shrink(y, factor, border)
+            return x, y, mask
+        shrink = partial(windows.shrink, factor=factor, border=_SHRINK_BORDER[rule])
+        if mask is None:
+            return shrink(x), shrink(y), None
+        return windows.of_valid(shrink, x, mask)[0], *windows.of_valid(shrink, y, mask)
 
-    def _terms(self, x: Tensor, y: Tensor) -> Terms:
-        setting = self._setting(x)
-        local = reference.moments(x, y, setting, covariance=True)
+    def _terms_of(self, local: reference.Moments, setting: Setting) -> Terms:
         contrast, structure = reference.contrast_and_structure_of(local, setting.c2)
         return Terms(self._luminance(local, setting), contrast, structure)
 
@@ -309,16 +425,20 @@ class SSIMLuminance(SSIM):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_luminance", title="Luminance part of SSIM", range=(-1.0, 1.0), masks=False,
+        SSIM.facts, name="ssim_luminance", title="Luminance part of SSIM", range=(-1.0, 1.0),
         alone="it sees local means only, not detail",
     )  # fmt: skip
     _part: ClassVar[int] = 0
 
-    def score(self, x: Tensor, y: Tensor) -> Tensor:
-        return self._across_channels(self.score_map(x, y).flatten(2).mean(2))
+    @property
+    def _plain(self) -> bool:
+        return False
 
-    def score_map(self, x: Tensor, y: Tensor) -> Tensor:
-        return self._terms(*self._both(x, y))[self._part]
+    def _of(self, local: reference.Moments, setting: Setting) -> Tensor:
+        return self._terms_of(local, setting)[self._part]
+
+    def _moments(self, x: Tensor, y: Tensor, mask: Tensor | None = None) -> reference.Moments:
+        return reference.moments(x, y, self._setting(x), mask=mask, covariance=True)
 
 
 class SSIMContrast(SSIMLuminance):
@@ -331,7 +451,7 @@ class SSIMContrast(SSIMLuminance):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_contrast", title="Contrast part of SSIM", range=(0.0, 1.0), masks=False,
+        SSIM.facts, name="ssim_contrast", title="Contrast part of SSIM", range=(0.0, 1.0),
         alone="it sees local contrast only: any pattern of the same contrast is perfect",
         declines={"negative": "a negative has the same contrast"},
     )  # fmt: skip
@@ -348,7 +468,7 @@ class SSIMStructure(SSIMLuminance):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_structure", title="Structure part of SSIM", masks=False,
+        SSIM.facts, name="ssim_structure", title="Structure part of SSIM",
         alone="it sees neither brightness nor contrast",
     )  # fmt: skip
     _part: ClassVar[int] = 2
@@ -380,7 +500,7 @@ class MSSSIM(_Local):
 
     facts: ClassVar[Facts] = Facts(
         name="ms_ssim", title="Multi-scale structural similarity", paper=_PAPER_2003, better="higher",
-        range=(-1.0, 1.0), identical=1.0, min_side=161, volumes=True,
+        range=(-1.0, 1.0), identical=1.0, min_side=161, volumes=True, masks=True,
     )  # fmt: skip
 
     def __init__(
@@ -410,7 +530,7 @@ class MSSSIM(_Local):
         if not sum(given) > 0:
             raise ValueError(f"{who}: weights, one a scale, must not all be 0; got {weights!r}")
         total = 1.0 if weights is None or not self.convention.normalise else sum(given)
-        self._taps = _taps(self.convention, self.convention.ms_window or self.convention.window)
+        self._taps = self._taps_of(self.convention.ms_window or self.convention.window)
         self.weights = tuple(weight / total for weight in given)
         self.halving: conventions.Halving = halving or self.convention.halving
         self.negative: conventions.Negative = negative or self.convention.negative
@@ -419,25 +539,46 @@ class MSSSIM(_Local):
 
     @property
     def min_side(self) -> int:
+        return min(self._least_sides)
+
+    @property
+    def _least_sides(self) -> tuple[int, ...]:
+        sizes = [size for size, _ in self.axes] if self.axes else [self.convention.win_size]
         if self.small == "reduce":
-            return self.convention.win_size
+            return tuple(sizes)
         steps = 2 ** (len(self.weights) - 1)
-        even = self.convention.win_size * steps
-        fits = even if self.halving in _DROPS_ODD else even - steps + 1
-        return max(fits, self.convention.ms_min_side if len(self.weights) == 5 else 1)
+        fits = (size * steps - (0 if self.halving in _DROPS_ODD else steps - 1) for size in sizes)
+        return tuple(max(side, self.convention.ms_min_side if len(self.weights) == 5 else 1) for side in fits)
+
+    def _advice(self, sides: tuple[int, ...]) -> str:
+        fitting = self._fitting(sides)
+        if not fitting or self.small == "reduce":
+            return super()._advice(sides)
+        equal = ", ".join([f"{1 / fitting:.3g}"] * fitting) + ("," if fitting == 1 else "")
+        scales = f"{fitting} scale{'s' * (fitting > 1)}"
+        return f"use larger images, or the {scales} that fit: small='reduce', or weights=({equal})"
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        x, y = self._prepare(x), self._prepare(y)
+        return self._score(self._prepare(x), self._prepare(y), None)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        return self._score(self._prepare(x), self._prepare(y), self._prepare_mask(mask))
+
+    def _score(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
         weights = self._weights_for(x)
-        means = self._means_by_scale(x, y, len(weights))
-        if self.convention.joint:
+        means = self._means_by_scale(x, y, len(weights), mask)
+        if self.convention.joint and mask is not None:
+            counts = mask.flatten(2).sum(2)[..., None]
+            total = counts.sum(1, keepdim=True)
+            means = (means * counts).sum(1, keepdim=True) / torch.where(total > 0, total, 1.0)
+        elif self.convention.joint:
             means = means.mean(1, keepdim=True)
         powers = x.new_tensor(weights)
         if self.scales == "sum":
             scores = (means * powers).sum(-1) / powers.sum()
         else:
             scores = multiscale.product(means, powers, self.negative)
-        return self._across_channels(scores) if scores.shape[1] > 1 else scores[:, 0]
+        return self._across_channels(scores, mask) if scores.shape[1] > 1 else scores[:, 0]
 
     def settings(self) -> dict[str, object]:
         c = self.convention
@@ -456,33 +597,38 @@ class MSSSIM(_Local):
 
     def _weights_for(self, x: Tensor) -> tuple[float, ...]:
         """The weights of the scales that fit, renormalised to the sum of all when some do not."""
-        side, fitting = min(x.shape[2:]), 0
-        while fitting < len(self.weights) and side >= self.convention.win_size:
-            fitting += 1
-            side = side // 2 if self.halving in _DROPS_ODD else (side + 1) // 2
+        fitting = self._fitting(x.shape[2:])
         kept = self.weights[:fitting]
         if fitting == len(self.weights) or not sum(kept):
             return kept
         return tuple(weight * sum(self.weights) / sum(kept) for weight in kept)
 
-    def _means_by_scale(self, x: Tensor, y: Tensor, count: int) -> Tensor:
+    def _fitting(self, sides: Sequence[int]) -> int:
+        """How many of the scales the window fits."""
+        sizes = [size for size, _ in self.axes] if self.axes else [self.convention.win_size] * len(sides)
+        fitting = 0
+        while fitting < len(self.weights) and all(side >= size for side, size in zip(sides, sizes, strict=True)):
+            fitting += 1
+            sides = [side // 2 if self.halving in _DROPS_ODD else (side + 1) // 2 for side in sides]
+        return fitting
+
+    def _means_by_scale(self, x: Tensor, y: Tensor, count: int, mask: Tensor | None) -> Tensor:
         """``(n, c, count)``: mean contrast·structure of each scale but the last, whose mean SSIM it is."""
         c = self.convention
         setting = self._setting(x, c.ms_border or c.border)
         if not c.clip_structure:
-            return op.pyramid(x, y, Pyramid(setting, count, c.ms_last_border, self.halving))
-        columns = []
-        for scale in range(count):
-            if scale:
-                x, y = windows.halve(x, self.halving), windows.halve(y, self.halving)
-            local = reference.moments(x, y, setting)
-            part = reference.contrast_structure_of(local, setting.c2).relu()
-            part = reference.luminance_of(local, setting.c1) * part if scale == count - 1 else part
-            columns.append(part.flatten(2).mean(2))
-        return torch.stack(columns, -1)
+            return op.pyramid(x, y, Pyramid(setting, count, c.ms_last_border, self.halving), mask)
+        return reference.pyramid(
+            x, y, Pyramid(setting, count, None, self.halving), mask, at_scale=reference.clipped_means
+        )
 
 
-def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str) -> Convention:
+Axes = tuple[tuple[int, float], ...] | None  # size and sigma of the window along each axis, where they differ
+
+
+def _resolve(
+    convention: str | Convention, changes: Mapping[str, Any], win_size: Any, sigma: Any, who: str
+) -> tuple[Convention, Axes]:
     if not isinstance(convention, Convention):
         known = conventions.CONVENTIONS
         if convention not in known:
@@ -494,17 +640,45 @@ def _resolve(convention: str | Convention, changes: Mapping[str, Any], who: str)
         if value is not None and name in _CHOICES:
             choice(who, name, value, _CHOICES[name])
     resolved = dataclasses.replace(convention, **{name: v for name, v in changes.items() if v is not None})
+    axes = _axes(resolved, win_size, sigma, who)
     resolved = dataclasses.replace(
         resolved,
-        win_size=whole(who, "win_size", resolved.win_size, most=9999, odd=True),
-        sigma=width(who, "sigma", resolved.sigma),
+        win_size=max(size for size, _ in axes),
+        sigma=max(sigma for _, sigma in axes),
         K=reals(who, "K", resolved.K, count=2, above=0),
     )
     if resolved.covariance == "n-1" and resolved.win_size == 1:
         raise ValueError(f"{who}: a window of one pixel has no sample covariance; use covariance='n'")
-    return resolved
+    return resolved, axes if len(set(axes)) > 1 else None
 
 
+def _axes(c: Convention, win_size: Any, sigma: Any, who: str) -> tuple[tuple[int, float], ...]:
+    """Size and sigma of the window, once for all axes or once for each."""
+    sigmas = _each(sigma if sigma is not None else c.sigma, lambda value: width(who, "sigma", value))
+    if win_size is None and sigma is not None and c.truncate and c.window == "gaussian":
+        sizes = [2 * int(c.truncate * value + 0.5) + 1 for value in sigmas]
+    else:
+        given = win_size if win_size is not None else c.win_size
+        sizes = _each(given, lambda value: whole(who, "win_size", value, most=_MOST_TAPS))
+    counts = {len(values) for values in (sizes, sigmas)} - {1}
+    if len(counts) > 1 or counts - {2, 3}:
+        raise ValueError(
+            f"{who}: win_size and sigma are one number, or one for each axis, (h, w) or (d, h, w); "
+            f"got win_size={win_size!r}, sigma={sigma!r}"
+        )
+    count = max(counts, default=1)
+    if max(sizes) > _MOST_TAPS:  # one that follows from sigma
+        raise ValueError(f"{who}: sigma={sigma!r} makes a window of {max(sizes):,} taps, more than {_MOST_TAPS:,}")
+    return tuple(zip((sizes * count)[:count], (sigmas * count)[:count], strict=True))
+
+
+def _each(value: Any, check: Callable[[Any], Any]) -> list[Any]:
+    """One number, or several, checked."""
+    several = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
+    return [check(item) for item in value] if several else [check(value)]
+
+
+_MOST_TAPS = 9999  # more than images have pixels a side; a mistyped size would take for ever
 _DROPS_ODD = ("floor", "reflect")
 _SHRINK_BORDER: dict[str, conventions.Border] = {"matlab": "symmetric", "piq": "valid", "blazediff": "reflect"}
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -515,15 +689,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "luma": get_args(conventions.Luma),
     "downsample": get_args(conventions.Downsample),
 }
-
-
-def _taps(convention: Convention, window: conventions.Window) -> tuple[float, ...]:
-    gaussian = window == "gaussian"
-    return (
-        windows.gaussian(convention.win_size, convention.sigma)
-        if gaussian
-        else windows.uniform(convention.win_size)
-    )
 
 
 def _normalised(weights: Sequence[float] | None, who: str, name: str) -> tuple[float, ...] | None:

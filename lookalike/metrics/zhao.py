@@ -18,12 +18,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from lookalike.conventions import MS_WEIGHTS
 from lookalike.metric import Facts, Metric
 from lookalike.ops import ssim as op
 from lookalike.ops import window as windows
+from lookalike.ops.masks import masked_mean
 from lookalike.ops.ssim import multiscale, reference
 from lookalike.ops.ssim.setting import Scales, Setting
 from lookalike.options import choice, real, reals, width
@@ -35,7 +37,11 @@ _PAPER = "Zhao et al. 2017, doi 10.1109/TCI.2016.2644865"
 
 
 def mix_maps(
-    x: Tensor, y: Tensor, sigmas: Sequence[float] = SIGMAS, border: MixBorder = "reflect"
+    x: Tensor,
+    y: Tensor,
+    sigmas: Sequence[float] = SIGMAS,
+    border: MixBorder = "reflect",
+    mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The two parts of the mix at every pixel.
 
@@ -43,6 +49,7 @@ def mix_maps(
         x, y: a pair ``(n, c, h, w)`` in the unit range.
         sigmas: standard deviations of the Gaussians in pixels, finest first.
         border: ``"reflect"`` gives maps of the image's size; ``"valid"`` those of the windows that fit.
+        mask: weights of the pixels, ``(n, c, h, w)``; each Gaussian is renormalised to its valid pixels.
 
     Returns:
         l_M · Π_j cs_j (eq. 13) and G_σM * |x − y| (eq. 14), each ``(n, c, h', w')``.
@@ -59,14 +66,29 @@ def mix_maps(
         radius = _radius(sigma)
         trim = widest - radius if border == "valid" else 0
         setting = Setting(_taps(sigma), border)
-        local = reference.moments(_trimmed(x, trim), _trimmed(y, trim), setting)
+        inner = None if mask is None else _trimmed(mask, trim)
+        local = reference.moments(_trimmed(x, trim), _trimmed(y, trim), setting, mask=inner)
         part = reference.contrast_structure_of(local, setting.c2)
         if position == len(sigmas) - 1:
             part = reference.luminance_of(local, setting.c1) * part
         similarity = part if similarity is None else similarity * part
     assert similarity is not None  # the constructor refuses an empty list of sigmas
-    error = windows.blur(windows.extend((x - y).abs(), widest, widest, border), _taps(sigmas[-1]))
-    return similarity, error
+    error = (x - y).abs()
+    if mask is None:
+        return similarity, spread(error, sigmas[-1], border)
+    share = spread(mask, sigmas[-1], border)
+    return similarity, spread(mask * error, sigmas[-1], border) / torch.where(share > 0, share, 1.0)
+
+
+def spread(x: Tensor, sigma: float, border: MixBorder) -> Tensor:
+    """G_σ * x of eq. 14, of the size that `mix_maps` gives.
+
+    Example:
+        >>> float(spread(torch.ones(1, 1, 9, 9), 1.0, "reflect").mean())
+        1.0
+    """
+    radius = _radius(sigma)
+    return windows.blur(windows.extend(x, radius, radius, border), _taps(sigma))
 
 
 def _radius(sigma: float) -> int:
@@ -91,6 +113,7 @@ class ZhaoMix(Metric):
         data_range, reduction, check: as in `Metric`.
 
     Shapes: ``(n, c, h, w) -> (n,)``; sides of at least 25 px (reflect) or 49 px (valid) with the default Gaussians.
+    Masks: a Gaussian is renormalised to its valid pixels, and a position counts by the valid share of the widest.
 
     Raises:
         ValueError: for an alpha outside [0, 1], sigmas that are not positive and ascending, an unknown border.
@@ -103,7 +126,7 @@ class ZhaoMix(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="zhao_mix", title="MS-SSIM + L1 mix as in the paper", paper=_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, smooth=False, min_side=25,
+        range=(0.0, math.inf), identical=0.0, smooth=False, min_side=25, masks=True,
     )  # fmt: skip
 
     def __init__(
@@ -130,12 +153,17 @@ class ZhaoMix(Metric):
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
         similarity, error = mix_maps(x, y, self.sigmas, self.border)
-        structural = 1 - similarity.flatten(1).mean(1)
-        return self.alpha * structural + (1 - self.alpha) * self.error_of(error)
+        return self._mixed(similarity, error, torch.ones_like(error))
 
-    def error_of(self, error: Tensor) -> Tensor:
-        """The L1 part ``(n,)`` of the filtered error map ``(n, c, h', w')``: its mean."""
-        return error.flatten(1).mean(1)
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        maps = mix_maps(x, y, self.sigmas, self.border, mask)
+        return self._mixed(*maps, spread(mask, self.sigmas[-1], self.border))
+
+    def _mixed(self, similarity: Tensor, error: Tensor, share: Tensor) -> Tensor:
+        l1 = (1 - self.alpha) * masked_mean(error, share)
+        return self.alpha * masked_mean(1 - similarity, share) + l1 * (error.shape[1] if self._channels_add else 1)
+
+    _channels_add: ClassVar[bool] = False  # whether the L1 part is the sum of the channels, not their mean
 
     def settings(self) -> dict[str, object]:
         sigmas = None if self.sigmas == SIGMAS else ",".join(number(sigma) for sigma in self.sigmas)
@@ -160,8 +188,7 @@ class ZhaoMixCode(ZhaoMix):
     def __init__(self, *, alpha: float = 0.025, **options: Any) -> None:
         super().__init__(alpha=alpha, **options)
 
-    def error_of(self, error: Tensor) -> Tensor:
-        return error.sum(1).flatten(1).mean(1)
+    _channels_add = True
 
 
 class MSSSIML1(Metric):
@@ -184,7 +211,7 @@ class MSSSIML1(Metric):
 
     facts: ClassVar[Facts] = Facts(
         name="ms_ssim_l1", title="0.84·(1 − MS-SSIM) + 0.16·L1", paper=_PAPER, better="lower",
-        range=(0.0, math.inf), identical=0.0, smooth=False, min_side=161, volumes=True,
+        range=(0.0, math.inf), identical=0.0, smooth=False, min_side=161, volumes=True, masks=True,
     )  # fmt: skip
 
     def __init__(self, *, alpha: float = 0.84, **base: Any) -> None:
@@ -192,9 +219,17 @@ class MSSSIML1(Metric):
         self.alpha = real(self.facts.name, "alpha", alpha, least=0, most=1)
 
     def score(self, x: Tensor, y: Tensor) -> Tensor:
-        means = op.pyramid(x, y, Scales(Setting(windows.gaussian(11, 1.5)), len(MS_WEIGHTS)))
-        similarity = multiscale.product(means, x.new_tensor(MS_WEIGHTS)).mean(1)
+        similarity = multiscale.product(self._means(x, y, None), x.new_tensor(MS_WEIGHTS)).mean(1)
         return self.alpha * (1 - similarity) + (1 - self.alpha) * (x - y).abs().flatten(1).mean(1)
+
+    def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+        similarity = multiscale.product(self._means(x, y, mask), x.new_tensor(MS_WEIGHTS))
+        counts = mask.flatten(2).sum(2)  # of the valid pixels of each channel
+        structural = masked_mean(1 - similarity, counts)
+        return self.alpha * structural + (1 - self.alpha) * masked_mean((x - y).abs(), mask)
+
+    def _means(self, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+        return op.pyramid(x, y, Scales(Setting(windows.gaussian(11, 1.5)), len(MS_WEIGHTS)), mask)
 
     def settings(self) -> dict[str, object]:
         return {"alpha": self.alpha}

@@ -53,7 +53,7 @@ def run(
     max_pixels: int = MAX_PIXELS,
     device: str | None = None,
 ) -> list[Reading]:
-    """Score a pair under every convention, in float64.
+    """Score a pair under every convention: the numbers that `lookalike.measure` and ``lookalike score`` give.
 
     Args:
         a: the image judged: a path, PIL image, NumPy array ``(h, w)`` / ``(h, w, c)`` or tensor ``(c, h, w)``.
@@ -85,11 +85,7 @@ def run(
         a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, device=device
     )
     x, y, carried = loaded[:3]
-    batches.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
-    # Once the pair is known to be good: float64, so that a number printed with many digits can still be told.
-    x, y = batches.pair(
-        x.double(), y.double(), who="ruler", data_range=carried, check="shapes", volumes=x.ndim == 5
-    )
+    x, y = batches.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
     readings = []
     for way in ways:
         value, signature, reason = None, "", ""

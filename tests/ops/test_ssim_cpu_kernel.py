@@ -355,13 +355,13 @@ def test_compiles_whole(dynamic: bool) -> None:
 def test_operators_pass_torchs_own_check() -> None:
     x, y = (image.requires_grad_() for image in images(1, 2, 24, 26))
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
-    for kernel, setting in (
-        (cpu.means_kernel, GAUSS),
-        (cpu.maps_kernel, Setting(GAUSS.taps, "zero")),
-        (cpu.l1_ssim_kernel, Mixture(GAUSS)),
-        (cpu.pyramid_kernel, Scales(GAUSS, 2, halving="zero")),
+    for run, setting in (
+        (cpu.means_kernel.run, GAUSS),
+        (cpu.maps_kernel.run, Setting(GAUSS.taps, "zero")),
+        (cpu.l1_ssim_kernel.run, Mixture(GAUSS)),
+        (cpu._whole_pyramid, Scales(GAUSS, 2, halving="zero")),
     ):
-        torch.library.opcheck(getattr(kernel.run, "operator"), (x, y, *packed(setting)), test_utils=checks)  # noqa: B009
+        torch.library.opcheck(getattr(run, "operator"), (x, y, None, *packed(setting)), test_utils=checks)  # noqa: B009
 
 
 def test_what_is_declined_runs_on_the_reference() -> None:
@@ -371,7 +371,6 @@ def test_what_is_declined_runs_on_the_reference() -> None:
         ("float64", (x.double(), y.double(), GAUSS)),
         ("taps", (x, y, lopsided)),
         ("taps", (x, y, Setting(uniform(35), "zero"))),
-        ("mask", (x, y, GAUSS, torch.ones(1, 1, 32, 32))),
         ("shapes", (x[None], y[None], GAUSS)),
     ]
     for word, arguments in cases:
@@ -463,3 +462,92 @@ def test_the_instruction_set_can_be_masked(name: str) -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     wanted = {"baseline": "baseline", "": compiled.cpu.instruction_sets()[0], "nonsense": "nonsense"}[name]
     assert wanted in run.stdout
+
+
+# ---- masks
+
+MASKS = {
+    "weights": lambda shape: torch.rand(shape, generator=torch.Generator().manual_seed(1)),
+    "hole": lambda shape: _without(torch.ones(shape[0], 1, *shape[2:]), slice(3, 25), slice(5, 30)).expand(shape),
+    "left half": lambda shape: _without(torch.ones(shape), slice(None), slice(shape[3] // 2)),
+    "one pixel": lambda shape: 1 - _without(torch.ones(shape), slice(7, 8), slice(6, 7)),
+    "an image without": lambda shape: torch.cat([torch.zeros(1, *shape[1:]), torch.ones(shape)])[: shape[0]],
+}
+
+
+def _without(mask: Tensor, rows: slice, columns: slice) -> Tensor:
+    mask[..., rows, columns] = 0
+    return mask
+
+
+@pytest.mark.usefixtures("nan_in_fresh_memory")
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize(("window", "border"), [*itertools.product(("gauss11", "uniform7"), BORDERS)])
+@pytest.mark.parametrize("shape", [(2, 3, 37, 53), (1, 1, 40, 1100)])
+def test_masks(kind: str, window: str, border: Any, shape: tuple[int, ...], instruction_set: str) -> None:
+    """Values and gradients over what counts, whatever lies where nothing does."""
+    mask = MASKS[kind](shape)
+    x, y = images(*shape)
+    setting = Setting(WINDOWS[window], border, unbias=1.01)
+    for op, its, columns in ((means, setting, (2,)), (l1_ssim, Mixture(setting, 0.3), ())):
+        upstream = torch.randn(*shape[:2], *columns)
+        a, b = wide(*(torch.where(mask > 0, image, 0.0) for image in (x, y)))
+        wanted = op.reference(a, b, its, mask.double())
+        slopes = torch.autograd.grad((wanted * upstream).sum(), (a, b))
+        a = torch.where(mask > 0, x, float("nan")).requires_grad_()
+        b = torch.where(mask > 0, y, -9999.0).requires_grad_()
+        assert not op.kernels[0].refuses(a, b, its, mask)
+        values = op(a, b, its, mask)
+        assert (op(a.detach(), b.detach(), its, mask) - wanted).abs().max() <= cpu.TOLERANCE
+        assert (values - wanted).abs().max() <= cpu.TOLERANCE
+        for found, slope in zip(torch.autograd.grad((values * upstream).sum(), (a, b)), slopes, strict=True):
+            assert (found[mask == 0] == 0).all()
+            assert relative(found, torch.where(mask > 0, slope, 0.0)) <= 1e-4
+
+
+def test_a_full_mask_is_none(instruction_set: str) -> None:
+    x, y = images(2, 3, 61, 75)
+    for border in BORDERS:
+        setting = Setting(GAUSS.taps, border)
+        found, wanted = means(x, y, setting, torch.ones_like(x)), means(x, y, setting)
+        assert (found - wanted).abs().max() <= 3e-7
+
+
+def test_masked_calls_under_autograd_and_in_compiled_graphs() -> None:
+    x, y = images(1, 2, 24, 30)
+    mask = MASKS["weights"]((1, 2, 24, 30))
+    for op, setting in ((means, GAUSS), (l1_ssim, Mixture(GAUSS)), (pyramid, TWO_SCALES)):
+
+        def loss(x: Tensor, y: Tensor, mask: Tensor, op: Any = op, setting: Any = setting) -> Tensor:
+            return 1 - op(x, y, setting, mask).mean()
+
+        slopes = []
+        torch.compiler.reset()
+        for run in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
+            alone = y.clone().requires_grad_()
+            value = run(x, alone, mask)
+            slopes += torch.autograd.grad(value, alone)
+        assert relative(slopes[1], slopes[0].double()) <= 1e-6
+        a, b = x.double().requires_grad_(), y.double().requires_grad_()
+        [wanted] = torch.autograd.grad(loss(a, b, mask.double()), b)
+        assert relative(slopes[0], wanted) <= 1e-4
+        curved = x.clone().requires_grad_()
+        [slope] = torch.autograd.grad(loss(curved, y, mask), curved, create_graph=True)
+        [found] = torch.autograd.grad(slope.square().sum(), curved)
+        [slope] = torch.autograd.grad(loss(a, b, mask.double()), a, create_graph=True)
+        [wanted] = torch.autograd.grad(slope.square().sum(), a)
+        assert relative(found, wanted) <= 1e-3
+    checks = ("test_schema", "test_autograd_registration", "test_faketensor")
+    operator = getattr(cpu.means_kernel.run, "operator")  # noqa: B009
+    pair = [image.clone().requires_grad_() for image in (x, y)]
+    torch.library.opcheck(operator, (*pair, mask, *packed(GAUSS)), test_utils=checks)
+
+
+def test_masks_that_are_declined() -> None:
+    x, y = images(1, 2, 24, 30)
+    whole = torch.ones_like(x)
+    refuses = cpu.means_kernel.refuses
+    assert "another shape" in " ".join(refuses(x, y, GAUSS, whole[:, :1]))
+    assert "gradient is wanted of the mask" in " ".join(refuses(x, y, GAUSS, whole.clone().requires_grad_()))
+    assert "float64" in " ".join(refuses(x, y, GAUSS, whole.double()))
+    assert not refuses(x, y, GAUSS, whole[:, :1].expand_as(x))

@@ -296,7 +296,7 @@ def test_operators_pass_torchs_own_check() -> None:
         (gpu_calls.maps_kernel, Setting(GAUSS.taps, "zero")),
         (gpu_calls.l1_ssim_kernel, Mixture(GAUSS)),
     ):
-        torch.library.opcheck(getattr(kernel.run, "operator"), (x, y, *packed(setting)), test_utils=checks)  # noqa: B009
+        torch.library.opcheck(getattr(kernel.run, "operator"), (x, y, None, *packed(setting)), test_utils=checks)  # noqa: B009
 
 
 @interpreted

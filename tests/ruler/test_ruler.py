@@ -11,6 +11,7 @@ from learned import needs
 from PIL import Image
 from skimage import data
 
+import lookalike
 from lookalike import registry, ruler, weights
 from lookalike.cli.main import main
 from lookalike.conventions import CONVENTIONS
@@ -19,8 +20,8 @@ from lookalike.ruler import Reading
 # Programs that compute the same number; every other pair of conventions differs on a colour photograph of 512 px
 SAME = (
     {"wang2004", "scikit-image-gaussian", "tensorflow", "keras", "pytorch-msssim", "piqa", "torchmetrics-1.4.1",
-     "kornia-valid", "fused-ssim-valid", "pyiqa-colour"},
-    {"torchmetrics", "kornia-same"},
+     "kornia-valid", "fused-ssim-valid", "pyiqa-colour", "monai"},
+    {"torchmetrics", "kornia-same", "ignite"},
     {"scikit-image", "fast-ssim"},
     {"wang-msssim", "pyiqa-y"},
 )  # fmt: skip
@@ -68,17 +69,19 @@ def test_conventions_are_as_far_apart_as_they_are(readings: list[Reading]) -> No
     assert min(later - earlier for earlier, later in pairwise(middles)) > 2e-4
 
 
-def test_readings_are_the_metric_itself_in_float64(photograph: np.ndarray, readings: list[Reading]) -> None:
-    x, y = (torch.from_numpy(image).permute(2, 0, 1)[None].double() for image in (noisy(photograph), photograph))
-    for name in ("wang2004", "piq", "sewar"):
-        wanted = float(registry.get("ssim", data_range=255, convention=name)(x, y))
-        assert values(readings)[name] == pytest.approx(wanted, abs=1e-12)
+def test_readings_are_the_metric_itself_to_the_last_digit(photograph: np.ndarray, readings: list[Reading]) -> None:
+    x, y = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in (noisy(photograph), photograph))
+    for name in CONVENTIONS:
+        [measured] = lookalike.measure(noisy(photograph), photograph, "ssim", convention=name)
+        assert values(readings)[name] == measured.value, name
+        wanted = float(registry.get("ssim", data_range=255, convention=name)(x.double(), y.double()))
+        assert values(readings)[name] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_every_convention_is_symmetric(photograph: np.ndarray) -> None:
     y = photograph[:100, 150:250]
     x = noisy(y)
-    assert values(ruler.run(y, x)) == pytest.approx(values(ruler.run(x, y)), abs=1e-12)
+    assert values(ruler.run(y, x)) == pytest.approx(values(ruler.run(x, y)), abs=1e-6)
 
 
 def test_scikit_image_itself_is_found(photograph: np.ndarray, readings: list[Reading]) -> None:

@@ -23,6 +23,7 @@ Call = Callable[[Any, Image, Image], Any]
 
 DOUBLE = 1e-6  # where the library computes in float64
 SINGLE = 1e-5  # where it, or its window, is in float32
+COARSE = 1e-4  # where its variances are differences of float32 squares
 
 
 class RefusedError(Exception):
@@ -137,6 +138,24 @@ def _blazediff(metric: str) -> Call:
     return call
 
 
+def _ignite(module: Any, reference: Image, distorted: Image) -> Any:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # of the window, whose float32 taps do not sum to 1
+    try:
+        metric = module.SSIM(data_range=1.0)
+    finally:
+        torch.set_default_dtype(before)
+    metric.update((unit(distorted), unit(reference)))
+    return metric.compute()
+
+
+def _monai(kind: str) -> Call:
+    def call(module: Any, reference: Image, distorted: Image) -> Any:
+        return getattr(module, kind)(spatial_dims=2, data_range=1.0)(unit(distorted), unit(reference)).mean()
+
+    return call
+
+
 _GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
 PEERS = (
@@ -150,14 +169,17 @@ PEERS = (
     Peer("piqa", "ms_ssim", "piqa", _piqa("MS_SSIM"), SINGLE, 161),
     Peer(
         "torchmetrics", "ssim", "torchmetrics.functional.image",
-        _tensors("structural_similarity_index_measure", data_range=1.0), slow=True,
+        _tensors("structural_similarity_index_measure", data_range=1.0), least=6, slow=True,
     ),
     Peer(
         "torchmetrics", "ms_ssim", "torchmetrics.functional.image",
         _tensors("multiscale_structural_similarity_index_measure", data_range=1.0), least=176, slow=True,
     ),
-    Peer("kornia-same", "ssim", "kornia.metrics", _tensors("ssim", window_size=11)),
+    Peer("kornia-same", "ssim", "kornia.metrics", _tensors("ssim", window_size=11), least=6),
     Peer("kornia-valid", "ssim", "kornia.metrics", _tensors("ssim", window_size=11, padding="valid")),
+    Peer("ignite", "ssim", "ignite.metrics", _ignite, least=6),
+    Peer("monai", "ssim", "monai.metrics.regression", _monai("SSIMMetric"), COARSE),
+    Peer("monai", "ms_ssim", "monai.metrics.regression", _monai("MultiScaleSSIMMetric"), COARSE, 176),
     Peer("fast-ssim", "ssim", "fast_ssim", lambda module, y, x: module.ssim(y, x), SINGLE, 7),
     Peer("blazediff", "ssim", "blazediff_ssim", _blazediff("ssim"), SINGLE),
     Peer("blazediff", "ms_ssim", "blazediff_ssim", _blazediff("ms-ssim"), SINGLE, 176),

@@ -111,9 +111,12 @@ def strides_of(x: Tensor) -> tuple[int, int, int]:
     return x.stride(0), x.stride(1), x.stride(2)
 
 
-def images_of(x: Tensor, y: Tensor) -> tuple[cpu.Images, float, Tensor, Tensor]:
-    """The batches as the module wants them, the largest pixel value, and the tensors that hold their memory."""
+def images_of(x: Tensor, y: Tensor, mask: Tensor | None = None) -> tuple[cpu.Images, float, list[Tensor]]:
+    """The batches as the module wants them, the largest pixel value, and the tensors that hold the memory."""
     x, y = (rows_of(image) for image in (x, y))
     whole = x.dtype == torch.uint8
-    images = cpu.Images(shape_of(x), x.data_ptr(), strides_of(x), y.data_ptr(), strides_of(y), whole)
-    return images, 255.0 if whole else 1.0, x, y
+    pixels = shape_of(x), x.data_ptr(), strides_of(x), y.data_ptr(), strides_of(y), whole
+    if mask is None:
+        return cpu.Images(*pixels), 255.0 if whole else 1.0, [x, y]
+    mask = rows_of(mask)
+    return cpu.Images(*pixels, mask.data_ptr(), strides_of(mask)), 255.0 if whole else 1.0, [x, y, mask]

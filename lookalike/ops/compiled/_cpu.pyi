@@ -14,7 +14,15 @@ class Window:
 
 class Images:
     def __init__(
-        self, shape: Shape, x: int, x_strides: Strides, y: int, y_strides: Strides, bytes: bool, /
+        self,
+        shape: Shape,
+        x: int,
+        x_strides: Strides,
+        y: int,
+        y_strides: Strides,
+        bytes: bool,
+        mask: int = 0,
+        mask_strides: Strides = (0, 0, 0),
     ) -> None: ...
 
 class Upstream:
@@ -31,6 +39,7 @@ class Upstream:
 def forward(
     window: Window, images: Images, threads: int, means: int, l1: int, ssim_map: int, cs_map: int, /
 ) -> None: ...
+def look(window: Window, images: Images, threads: int, means: int, /) -> tuple[float, float]: ...
 def gradient(
     window: Window, images: Images, threads: int, upstream: Upstream, means: int, l1: int, gx: int, gy: int, /
 ) -> None: ...

@@ -16,6 +16,7 @@ Images plane_of(const Images& images, int plane) {
   one.shape = {1, 1, height, width};
   one.x += offset_of(plane, c, images.x_strides) * pixel;
   one.y += offset_of(plane, c, images.y_strides) * pixel;
+  if (one.mask) one.mask += offset_of(plane, c, images.mask_strides) * sizeof(float);
   return one;
 }
 

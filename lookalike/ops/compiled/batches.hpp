@@ -30,6 +30,8 @@ struct Images {
   Address y;
   Strides y_strides;
   bool bytes;
+  Address mask = 0;  // float32 weights of the pixels, where not all count alike
+  Strides mask_strides = {};
 };
 
 // One plane of a batch, as a batch.

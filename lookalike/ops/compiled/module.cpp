@@ -25,7 +25,10 @@ NB_MODULE(_cpu, m) {
            nb::arg("c1"), nb::arg("c2"));
   nb::class_<Images>(m, "Images")
       .def("__init__", [](Images* images, Shape shape, Address x, Strides x_strides, Address y, Strides y_strides,
-                          bool bytes) { new (images) Images{shape, x, x_strides, y, y_strides, bytes}; });
+                          bool bytes, Address mask, Strides mask_strides) {
+        new (images) Images{shape, x, x_strides, y, y_strides, bytes, mask, mask_strides};
+      }, nb::arg("shape"), nb::arg("x"), nb::arg("x_strides"), nb::arg("y"), nb::arg("y_strides"), nb::arg("bytes"),
+         nb::arg("mask") = 0, nb::arg("mask_strides") = Strides{});
   nb::class_<Upstream>(m, "Upstream")
       .def("__init__", [](Upstream* upstream, float ssim, float cs, float l1, Address scales, Address ssim_map,
                           Address cs_map) { new (upstream) Upstream{ssim, cs, l1, scales, ssim_map, cs_map}; },
@@ -33,6 +36,7 @@ NB_MODULE(_cpu, m) {
            nb::arg("ssim_map") = 0, nb::arg("cs_map") = 0);
 
   m.def("forward", &forward, no_gil);
+  m.def("look", &look, no_gil);
   m.def("gradient", &gradient, no_gil);
   m.def("rescale", &rescale, no_gil);
   m.def("pyramid", &pyramid, no_gil);

@@ -36,7 +36,7 @@ def deviation(
     x: Tensor, y: Tensor, weights: Sequence[float], *, masking: float = 0.0, constant: float, correction: int
 ) -> Tensor:
     """`reference.deviation`, compiled."""
-    images, _, x, y = compiled.images_of(x, y)
+    images, _, _held = compiled.images_of(x, y)
     found = torch.empty(x.shape[:2], dtype=torch.float32, device=x.device)
     setting = list(weights), masking, constant, correction
     compiled.cpu.gradient_deviation(images, *setting, torch.get_num_threads(), found.data_ptr())

@@ -22,6 +22,20 @@ Pair = tuple[Tensor | None, Tensor | None]
 Wanted = Sequence[bool]
 
 
+class Call(NamedTuple):
+    """A pair of batches, what is computed with, and the weights of the pixels where not all count alike."""
+
+    x: Tensor
+    y: Tensor
+    setting: Any
+    mask: Tensor | None = None
+
+    @property
+    def swapped(self) -> Call:
+        """The same with the images exchanged, which changes no value."""
+        return self._replace(x=self.y, y=self.x)
+
+
 class Quantity(NamedTuple):
     """What is computed: its name among torch's operators, its meaning, and the shape of its values."""
 
@@ -45,21 +59,19 @@ PYRAMID = Quantity("ssim_pyramid", reference.pyramid, lambda x, scales: (*x.shap
 class Backend:
     """One quantity on one kind of device; subclasses say how."""
 
-    def run(self, x: Tensor, y: Tensor, setting: Any, /) -> Tensor:
+    def run(self, call: Call) -> Tensor:
         """The values."""
         raise NotImplementedError
 
-    def gradient(self, x: Tensor, y: Tensor, setting: Any, wanted: Wanted, upstream: Tensor, /) -> Pair:
+    def gradient(self, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
         """The gradients to x and to y, as wanted."""
         raise NotImplementedError
 
-    def begin(self, x: Tensor, y: Tensor, setting: Any, wanted: Wanted, /) -> tuple[Tensor, Any]:
+    def begin(self, call: Call, wanted: Wanted) -> tuple[Tensor, Any]:
         """The values, and what `finish` makes gradients of; None where it is nothing."""
-        return self.run(x, y, setting), None
+        return self.run(call), None
 
-    def finish(
-        self, kept: Any, x: Tensor, y: Tensor, setting: Any, wanted: Wanted, upstream: Tensor, /
-    ) -> Pair | None:
+    def finish(self, kept: Any, call: Call, wanted: Wanted, upstream: Tensor) -> Pair | None:
         """The gradients from what `begin` kept, which is used up; None where that does not suffice."""
         return None
 
@@ -71,44 +83,45 @@ def kernel(quantity: Quantity, backend: Backend, suffix: str = "") -> Callable[.
     """
     operator = _operator(quantity, backend, quantity.name + suffix)
 
-    def call(x: Tensor, y: Tensor, setting: Any, mask: None = None) -> Tensor:
+    def run(x: Tensor, y: Tensor, setting: Any, mask: Tensor | None = None) -> Tensor:
         if torch.compiler.is_compiling():
-            return operator(x, y, *packed(setting))
+            return operator(x, y, mask, *packed(setting))
         if not differentiated(x, y):
-            return backend.run(x, y, setting)
-        return _Differentiable.apply(x, y, setting, quantity, backend)
+            return backend.run(Call(x, y, setting, mask))
+        return _Differentiable.apply(x, y, setting, mask, quantity, backend)
 
-    call.operator = operator  # pyright: ignore[reportFunctionMemberAccess]
-    return call
+    run.operator = operator  # pyright: ignore[reportFunctionMemberAccess]
+    return run
 
 
 class _Differentiable(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, setting: Any, quantity: Quantity, backend: Backend) -> Tensor:
-        values, ctx.kept = backend.begin(x, y, setting, ctx.needs_input_grad[:2])
-        ctx.save_for_backward(x, y)
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, setting: Any, mask: Tensor | None, quantity: Quantity, backend: Backend
+    ) -> Tensor:
+        values, ctx.kept = backend.begin(Call(x, y, setting, mask), ctx.needs_input_grad[:2])
+        ctx.save_for_backward(x, y, mask)
         ctx.setting, ctx.quantity, ctx.backend = setting, quantity, backend
         return values
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, y = ctx.saved_tensors
-        call = x, y, ctx.setting, ctx.needs_input_grad[:2], materialised(upstream)
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, y, mask = ctx.saved_tensors
+        call, wanted, upstream = Call(x, y, ctx.setting, mask), ctx.needs_input_grad[:2], materialised(upstream)
         if torch.is_grad_enabled():
-            return (*_through(ctx.quantity.reference, *call), None, None, None)
+            return *_through(ctx.quantity.reference, call, wanted, upstream), None, None, None, None
         kept, ctx.kept = ctx.kept, None  # given away, so that autograd need not copy gradients
-        gradients = None if kept is None else ctx.backend.finish(kept, *call)
-        return (*(gradients or ctx.backend.gradient(*call)), None, None, None)
+        gradients = None if kept is None else ctx.backend.finish(kept, call, wanted, upstream)
+        return *(gradients or ctx.backend.gradient(call, wanted, upstream)), None, None, None, None
 
 
-def _through(
-    meaning: Callable[..., Tensor], x: Tensor, y: Tensor, setting: Any, wanted: Wanted, upstream: Tensor
-) -> Pair:
+def _through(meaning: Callable[..., Tensor], call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
     """Gradients that can be differentiated again."""
     with torch.enable_grad():
-        x, y = x.view_as(x), y.view_as(y)  # x and y may be one tensor
+        x, y = call.x.view_as(call.x), call.y.view_as(call.y)  # they may be one tensor
         inputs = [image for image, want in zip((x, y), wanted, strict=True) if want]
-        values = meaning(x.float(), y.float(), setting)
+        masks = () if call.mask is None else (call.mask,)
+        values = meaning(x.float(), y.float(), call.setting, *masks)
         gradients = iter(torch.autograd.grad(values, inputs, upstream, create_graph=True))
     return next(gradients) if wanted[0] else None, next(gradients) if wanted[1] else None
 
@@ -124,7 +137,8 @@ def packed(setting: AnySetting) -> tuple[tuple[float, ...], str]:
         ((1.0, 0.0001, 0.0009, 1.0, 0.5), 'zero mixture')
     """
     if isinstance(setting, Setting):
-        return (*setting.taps, setting.c1, setting.c2, setting.unbias), setting.border
+        taps: Any = setting.taps  # along every axis alike; kernels take no others
+        return (*taps, setting.c1, setting.c2, setting.unbias), setting.border
     numbers, border = packed(setting.setting)
     if isinstance(setting, Mixture):
         return (*numbers, setting.share), f"{border} mixture"
@@ -157,34 +171,49 @@ def _operator(quantity: Quantity, backend: Backend, name: str) -> Any:
     """Operators ``lookalike::name`` and, as its derivative, ``lookalike::name_gradient``."""
 
     @torch.library.custom_op(f"lookalike::{name}", mutates_args=())
-    def forward(x: Tensor, y: Tensor, numbers: Sequence[float], words: str) -> Tensor:
-        return backend.run(x, y, unpacked(numbers, words))
+    def forward(x: Tensor, y: Tensor, mask: Tensor | None, numbers: Sequence[float], words: str) -> Tensor:
+        return backend.run(Call(x, y, unpacked(numbers, words), mask))
 
     @forward.register_fake
-    def _(x: Tensor, y: Tensor, numbers: Sequence[float], words: str) -> Tensor:
+    def _(x: Tensor, y: Tensor, mask: Tensor | None, numbers: Sequence[float], words: str) -> Tensor:
         return x.new_empty(quantity.shape(x, unpacked(numbers, words)), dtype=torch.float32)
 
     @torch.library.custom_op(f"lookalike::{name}_gradient", mutates_args=())
     def gradient(
-        x: Tensor, y: Tensor, upstream: Tensor, want_x: bool, want_y: bool, numbers: Sequence[float], words: str
+        x: Tensor,
+        y: Tensor,
+        mask: Tensor | None,
+        upstream: Tensor,
+        want_x: bool,
+        want_y: bool,
+        numbers: Sequence[float],
+        words: str,
     ) -> list[Tensor]:
-        gradients = backend.gradient(x, y, unpacked(numbers, words), (want_x, want_y), materialised(upstream))
+        call = Call(x, y, unpacked(numbers, words), mask)
+        gradients = backend.gradient(call, (want_x, want_y), materialised(upstream))
         return [gradient for gradient in gradients if gradient is not None]
 
     @gradient.register_fake
     def _(
-        x: Tensor, y: Tensor, upstream: Tensor, want_x: bool, want_y: bool, numbers: Sequence[float], words: str
+        x: Tensor,
+        y: Tensor,
+        mask: Tensor | None,
+        upstream: Tensor,
+        want_x: bool,
+        want_y: bool,
+        numbers: Sequence[float],
+        words: str,
     ) -> list[Tensor]:
         return [x.new_empty(x.shape) for want in (want_x, want_y) if want]
 
     def remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.packed = inputs[2:]
+        ctx.save_for_backward(*inputs[:3])
+        ctx.packed = inputs[3:]
 
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         want_x, want_y = ctx.needs_input_grad[:2]
         gradients = iter(gradient(*ctx.saved_tensors, upstream, want_x, want_y, *ctx.packed))
-        return next(gradients) if want_x else None, next(gradients) if want_y else None, None, None
+        return next(gradients) if want_x else None, next(gradients) if want_y else None, None, None, None
 
     forward.register_autograd(backward, setup_context=remember)
     return forward

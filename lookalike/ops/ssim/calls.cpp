@@ -1,7 +1,9 @@
 #include "calls.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 
 #include "../compiled/instruction_sets.hpp"
@@ -20,6 +22,7 @@ Job make_job(const Window& window, const Images& images) {
   job.planes = batch * job.channels;
   job.x = planes(images.x, images.x_strides);
   job.y = planes(images.y, images.y_strides);
+  job.mask = planes(images.mask, images.mask_strides);
   job.bytes = images.bytes;
   const int lost = job.border == Border::Valid ? job.taps - 1 : 0;
   job.map_height = job.height - lost;
@@ -33,6 +36,69 @@ Job make_job(const Window& window, const Images& images) {
 
 double pixels_of(const Job& job) { return double(job.planes) * job.height * job.width; }
 
+// What the sums of each plane are divided by: the weights of all windows, and those of all pixels.
+struct Counts {
+  std::vector<double> windows, pixels;
+};
+
+// Where the pixel at i of an extended axis comes from; −1 for a zero.
+int source_of(int i, int size, Border border) {
+  if (i >= 0 && i < size) return i;
+  if (border == Border::Zero) return -1;
+  const int edge = border == Border::Reflect ? 0 : 1;
+  return i < 0 ? -edge - i : 2 * size - 2 + edge - i;
+}
+
+// How much each pixel of an axis counts in all windows together.
+std::vector<double> reach_of(const Job& job, int size, int map_size) {
+  std::vector<double> counts(size);
+  for (int centre = 0; centre < map_size; centre++) {
+    for (int k = 0; k < job.taps; k++) {
+      const int source = source_of(centre - job.reach + k, size, job.border);
+      if (source >= 0) counts[source] += job.weights[k];
+    }
+  }
+  return counts;
+}
+
+// Σ w and Σ r w over a row.
+std::pair<double, double> weigh_row(const float* weights, const double* counts, int width) {
+  constexpr int Apart = 8;  // chains of additions that do not wait for each other
+  double all[Apart] = {}, counted[Apart] = {};
+  for (int i = 0; i < width; i += Apart) {
+    for (int k = 0; k < std::min(Apart, width - i); k++) {
+      all[k] += weights[i + k];
+      counted[k] += counts[i + k] * weights[i + k];
+    }
+  }
+  return {std::accumulate(all, all + Apart, 0.), std::accumulate(counted, counted + Apart, 0.)};
+}
+
+Counts counts_of(const Job& job, int threads) {
+  const double positions = double(job.map_height) * job.map_width, pixels = double(job.height) * job.width;
+  Counts counts{std::vector<double>(job.planes, positions), std::vector<double>(job.planes, pixels)};
+  if (!job.mask.data) return counts;
+  const std::vector<double> down = reach_of(job, job.height, job.map_height);
+  const std::vector<double> across = reach_of(job, job.width, job.map_width);
+  const double inside = std::accumulate(down.begin(), down.end(), 0.) * std::accumulate(across.begin(), across.end(), 0.);
+  // What zeros beyond the border count; under other rules there are none.
+  const double sum = std::accumulate(job.weights, job.weights + job.taps, 0.);
+  const double beyond = job.border == Border::Zero ? positions * sum * sum - inside : 0;
+  run_tasks(job.planes, threads_worth(double(job.planes) * pixels, threads), [&](int plane) {
+    const float* weights = static_cast<const float*>(job.mask.data) + plane / job.channels * job.mask.batch +
+                           plane % job.channels * job.mask.channel;
+    double all = 0, counted = 0;
+    for (int row = 0; row < job.height; row++) {
+      const auto [of_row, counted_of_row] = weigh_row(weights + row * job.mask.row, across.data(), job.width);
+      all += of_row;
+      counted += down[row] * counted_of_row;
+    }
+    counts.pixels[plane] = all;
+    counts.windows[plane] = all > 0 ? counted + beyond : 0;
+  });
+  return counts;
+}
+
 struct Means {
   double ssim, cs, l1;
 };
@@ -40,20 +106,25 @@ struct Means {
 // Runs kernels whose sums then are added up in one order, whoever computed the parts.
 class Summed {
  public:
-  explicit Summed(Job& job) : job_(job), sums_(size_t(job.planes) * parts() * SumsPerBlock) { job.sums = sums_.data(); }
+  Summed(Job& job, const Counts& counts)
+      : job_(job), counts_(counts), sums_(size_t(job.planes) * parts() * SumsPerBlock) {
+    job.sums = sums_.data();
+  }
 
   Means of_plane(int plane) const {
     double sums[SumsPerBlock] = {};
     const double* from = sums_.data() + size_t(plane) * parts() * SumsPerBlock;
     for (int part = 0; part < parts(); part++)
       for (int k = 0; k < SumsPerBlock; k++) sums[k] += *from++;
-    const double positions = double(job_.map_height) * job_.map_width;
-    return {sums[0] / positions, sums[1] / positions, sums[2] / (double(job_.height) * job_.width)};
+    const double windows = counts_.windows[plane], pixels = counts_.pixels[plane];
+    if (!(windows > 0)) return {1, 1, 0};  // nothing in it differs
+    return {sums[0] / windows, sums[1] / windows, sums[2] / pixels};
   }
 
  private:
   int parts() const { return job_.blocks * job_.tiles; }
   const Job& job_;
+  const Counts& counts_;
   std::vector<double> sums_;
 };
 
@@ -136,10 +207,16 @@ Window::Window(const std::vector<double>& taps, int border, double c1, double c2
     throw std::invalid_argument("the window's length must be odd and at most 33");
   job.taps = int(taps.size());
   job.uniform = std::all_of(taps.begin(), taps.end(), [&](double tap) { return tap == taps[0]; });
-  double sum = 0;
-  for (int k = 0; k < job.taps; k++) sum += job.weights[k] = float(taps[k]);
-  // Rounding leaves the sum a little off 1, which the variances of nearly flat images would feel.
-  if (!job.uniform) job.weights[job.taps / 2] += float(1 - sum);
+  // Multiples of what the middle one can tell apart, so that the sum is exactly 1: the variances of nearly flat images
+  // would feel the least difference. The taps of a uniform window stay alike, and the kernel knows what they miss.
+  const int middle = job.taps / 2;
+  const double unit = std::ldexp(1.0, std::ilogb(taps[middle]) - 23);
+  double others = 0;
+  for (int k = 0; k < job.taps; k++) {
+    job.weights[k] = float(job.uniform ? taps[k] : unit * std::round(taps[k] / unit));
+    if (k != middle) others += job.weights[k];
+  }
+  if (!job.uniform) job.weights[middle] = float(1 - others);
   job.border = Border(border);
   job.reach = job.border == Border::Valid ? 0 : job.taps / 2;
   job.c1 = float(c1);
@@ -152,7 +229,8 @@ void forward(const Window& window, const Images& images, int threads, Address me
   job.want_l1 = l1 != 0;
   job.ssim_map = at<float>(ssim_map);
   job.cs_map = at<float>(cs_map);
-  const Summed summed(job);
+  const Counts counts = counts_of(job, threads);
+  const Summed summed(job, counts);
   run_forward(job, threads);
   for (int plane = 0; plane < job.planes; plane++) {
     const Means mean = summed.of_plane(plane);
@@ -162,26 +240,49 @@ void forward(const Window& window, const Images& images, int threads, Address me
   }
 }
 
+std::tuple<float, float> look(const Window& window, const Images& images, int threads, Address means) {
+  Job job = make_job(window, images);
+  const Counts counts = counts_of(job, threads);
+  const Summed summed(job, counts);
+  std::vector<float> extremes;
+  for (int block = 0; block < job.planes * job.blocks; block++) extremes.insert(extremes.end(), {INFINITY, -INFINITY});
+  job.extremes = extremes.data();
+  run_forward(job, threads);
+  float least = INFINITY, most = -INFINITY;
+  for (size_t i = 0; i < extremes.size(); i += 2) {
+    least = std::min(least, extremes[i]);
+    most = std::max(most, extremes[i + 1]);
+  }
+  for (int plane = 0; plane < job.planes; plane++) {
+    const Means mean = summed.of_plane(plane);
+    at<float>(means)[2 * plane] = float(mean.ssim);
+    at<float>(means)[2 * plane + 1] = float(mean.cs);
+  }
+  return {least, most};
+}
+
 void gradient(const Window& window, const Images& images, int threads, const Upstream& upstream, Address means,
               Address l1, Address gx, Address gy) {
   Job job = make_job(window, images);
   cut_into_tiles(job);
-  std::vector<float> scales;
-  if (!upstream.scales) {
-    scales.resize(2 * size_t(job.planes));
-    for (int plane = 0; plane < job.planes; plane++) {
-      scales[2 * plane] = upstream.ssim;
-      scales[2 * plane + 1] = upstream.cs;
-    }
+  const Counts counts = counts_of(job, threads);
+  std::vector<float> scales(2 * size_t(job.planes)), l1_scales(job.planes);
+  const double pixels = double(job.height) * job.width;
+  for (int plane = 0; plane < job.planes; plane++) {
+    const double each = counts.windows[plane] > 0 ? 1 / counts.windows[plane] : 0;
+    const float* of_means = upstream.scales ? at<float>(upstream.scales) + 2 * plane : nullptr;
+    scales[2 * plane] = float(each * (of_means ? of_means[0] : upstream.ssim));
+    scales[2 * plane + 1] = float(each * (of_means ? of_means[1] : upstream.cs));
+    l1_scales[plane] = counts.windows[plane] > 0 ? float(upstream.l1 * pixels / counts.pixels[plane]) : 0;
   }
-  job.scales = upstream.scales ? at<float>(upstream.scales) : scales.data();
+  job.scales = scales.data();
+  job.l1_scales = l1_scales.data();
   job.ssim_upstream = at<float>(upstream.ssim_map);
   job.cs_upstream = at<float>(upstream.cs_map);
   job.want_l1 = l1 != 0;
-  job.l1_scale = upstream.l1;
   job.gx = at<float>(gx);
   job.gy = at<float>(gy);
-  const Summed summed(job);
+  const Summed summed(job, counts);
   run_gradient(job, threads);
   for (int plane = 0; plane < job.planes; plane++) {
     const Means mean = summed.of_plane(plane);

@@ -16,11 +16,16 @@ struct Window {
 };
 
 // Writes per plane the means of SSIM and contrast·structure to means[planes][2]; where the address is not 0, also the
-// mean of |x − y| to l1[planes], and the maps.
+// mean of |x − y| to l1[planes], and the maps. With a mask they are weighted means: of pixels by their weights, of
+// windows by the weight that they cover; 1, 1 and 0 where all weights are 0.
 void forward(const Window&, const Images&, int threads, Address means, Address l1, Address ssim_map, Address cs_map);
 
+// Writes the means likewise, and tells the least and the greatest value of both images while it reads them. NaN is
+// passed over, and zeros beyond the border may be among them.
+std::tuple<float, float> look(const Window&, const Images&, int threads, Address means);
+
 // Which scalar is differentiated: Σ over planes of scales · (mean of SSIM, mean of contrast·structure), plus
-// l1_scale · Σ |x − y|. The scales are the same for all planes, or (not 0) at an address of [planes][2], or (not 0)
+// l1_scale · (mean |x − y|) · the number of pixels. The scales are the same for all planes, or (not 0) at an address of [planes][2], or (not 0)
 // maps that belong to the maps instead of the means.
 struct Upstream {
   float ssim = 0, cs = 0, l1 = 0;

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from lookalike.modes import lazy, recorded, transformed
-from lookalike.ops._kernels import Kernel
+from lookalike.ops._kernels import Kernel, Op
 from lookalike.ops.compiled import PLAIN
 from lookalike.ops.ssim import reference
-from lookalike.ops.ssim.autograd import L1_SSIM, MAPS, MEANS, Backend, Pair, Wanted, kernel, map_shape
-from lookalike.ops.ssim.refusals import window_refusals
+from lookalike.ops.ssim.autograd import L1_SSIM, MAPS, MEANS, Backend, Call, Pair, Wanted, kernel, map_shape
+from lookalike.ops.ssim.refusals import flat_taps, window_refusals
 from lookalike.ops.ssim.setting import Mixture, Scales, Setting
-from lookalike.ops.window import halve
 
 _INSTALLED = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # Triton runs in Python, on the CPU: for tests
@@ -59,13 +58,13 @@ def _refuses(x: Tensor, y: Tensor, setting: Setting, mask: Tensor | None = None)
     return reasons
 
 
-def _mixture_refuses(x: Tensor, y: Tensor, mixture: Mixture) -> list[str]:
-    return _refuses(x, y, mixture.setting)
+def _mixture_refuses(x: Tensor, y: Tensor, mixture: Mixture, mask: Tensor | None = None) -> list[str]:
+    return _refuses(x, y, mixture.setting, mask)
 
 
-def _pyramid_refuses(x: Tensor, y: Tensor, scales: Scales) -> list[str]:
+def _pyramid_refuses(x: Tensor, y: Tensor, scales: Scales, mask: Tensor | None = None) -> list[str]:
     # Scales that are too small go to the reference one by one, and it says so; here only what is known now.
-    return _refuses(x, y, scales.setting)
+    return _refuses(x, y, scales.setting, mask)
 
 
 # ---- calls of the kernel
@@ -80,7 +79,7 @@ def _weights(taps: tuple[float, ...], device: torch.device) -> Tensor:
 def _launch(x: Tensor, y: Tensor, setting: Setting, **options: Any) -> Tensor:
     from lookalike.ops.ssim import gpu  # Triton takes long to import
 
-    return gpu.launch(x, y, _weights(setting.taps, x.device), setting, **options)
+    return gpu.launch(x, y, _weights(flat_taps(setting), x.device), setting, **options)
 
 
 def _positions(x: Tensor, setting: Setting) -> int:
@@ -98,13 +97,14 @@ def _loss_of(totals: Tensor, x: Tensor, mixture: Mixture) -> Tensor:
     return ((1 - mixture.share) * differences + mixture.share * less_ssim).float()
 
 
-def _gradient(x: Tensor, y: Tensor, setting: Setting, wanted: Wanted, **options: Any) -> tuple[Tensor, Pair]:
+def _gradient(call: Call, setting: Setting, wanted: Wanted, **options: Any) -> tuple[Tensor, Pair]:
     """Sums, and gradients as wanted, in float32 whatever the images are: half precision would lose small ones."""
     if not wanted[0]:  # the kernel always makes the first image's gradient, and does not mind the order
-        totals, [of_y, _] = _gradient(y, x, setting, (True, False), **options)
+        totals, [of_y, _] = _gradient(call.swapped, setting, (True, False), **options)
         return totals, (None, of_y)
-    gx, gy = (torch.empty(x.shape, dtype=torch.float32, device=x.device) if want else None for want in wanted[:2])
-    return _launch(x, y, setting, gradients=(gx, gy), **options), (gx, gy)
+    x = call.x
+    gx, gy = (torch.empty(x.shape, dtype=torch.float32, device=x.device) if want else None for want in wanted)
+    return _launch(x, call.y, setting, gradients=(gx, gy), **options), (gx, gy)
 
 
 def _as(dtype: torch.dtype, gradients: Pair) -> Pair:
@@ -124,81 +124,72 @@ def _scaled(gradients: Pair, upstream: Tensor) -> Pair:
 
 
 class _Means(Backend):
-    def run(self, x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-        return _means_of(_launch(x, y, setting), x, setting)
+    def run(self, call: Call) -> Tensor:
+        return _means_of(_launch(call.x, call.y, call.setting), call.x, call.setting)
 
-    def gradient(self, x: Tensor, y: Tensor, setting: Setting, wanted: Wanted, upstream: Tensor) -> Pair:
-        options = self._options(x, setting, upstream)
-        return _as(x.dtype, _gradient(x, y, setting, wanted, **options)[1])
+    def gradient(self, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
+        return _as(call.x.dtype, _gradient(call, call.setting, wanted, **self._options(call, upstream))[1])
 
-    def begin(self, x: Tensor, y: Tensor, setting: Setting, wanted: Wanted) -> tuple[Tensor, Any]:
-        totals, kept = _gradient(x, y, setting, wanted, ssim_slope=1 / _positions(x, setting))
-        return _means_of(totals, x, setting), kept
+    def begin(self, call: Call, wanted: Wanted) -> tuple[Tensor, Pair]:
+        slope = 1 / _positions(call.x, call.setting)
+        totals, kept = _gradient(call, call.setting, wanted, ssim_slope=slope)
+        return _means_of(totals, call.x, call.setting), kept
 
-    def finish(self, kept: Pair, x: Tensor, y: Tensor, setting: Setting, wanted: Wanted, upstream: Tensor) -> Pair:
+    def finish(self, kept: Pair, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
         of_x, of_y = _scaled(kept, upstream[..., 0])
         # Anew for planes whose contrast·structure has a derivative too: the device decides, not the host.
-        images, gradients = ((y, x), (of_y, None)) if of_x is None else ((x, y), kept)
-        _launch(*images, setting, gradients=gradients, unless_zero=True, **self._options(x, setting, upstream))
-        return _as(x.dtype, kept)
+        images, gradients = ((call.y, call.x), (of_y, None)) if of_x is None else ((call.x, call.y), kept)
+        options = self._options(call, upstream)
+        _launch(*images, call.setting, gradients=gradients, unless_zero=True, **options)
+        return _as(call.x.dtype, kept)
 
-    def _options(self, x: Tensor, setting: Setting, upstream: Tensor) -> dict[str, Any]:
-        slope = 1 / _positions(x, setting)
+    def _options(self, call: Call, upstream: Tensor) -> dict[str, Any]:
+        slope = 1 / _positions(call.x, call.setting)
         return {"upstream": upstream.float().contiguous(), "ssim_slope": slope, "totals_wanted": False}
 
 
 class _Maps(Backend):
-    def run(self, x: Tensor, y: Tensor, setting: Setting) -> Tensor:
-        maps = x.new_empty((2, *map_shape(x, setting)), dtype=torch.float32)
-        _launch(x, y, setting, maps=maps)
+    def run(self, call: Call) -> Tensor:
+        maps = call.x.new_empty((2, *map_shape(call.x, call.setting)), dtype=torch.float32)
+        _launch(call.x, call.y, call.setting, maps=maps)
         return maps
 
-    def gradient(self, x: Tensor, y: Tensor, setting: Setting, wanted: Wanted, upstream: Tensor) -> Pair:
+    def gradient(self, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
         options = {"upstream": upstream.float().contiguous(), "totals_wanted": False}
-        return _as(x.dtype, _gradient(x, y, setting, wanted, **options)[1])
+        return _as(call.x.dtype, _gradient(call, call.setting, wanted, **options)[1])
 
 
 class _L1SSIM(Backend):
-    def run(self, x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
-        return _loss_of(_launch(x, y, mixture.setting), x, mixture)
+    def run(self, call: Call) -> Tensor:
+        return _loss_of(_launch(call.x, call.y, call.setting.setting), call.x, call.setting)
 
-    def gradient(self, x: Tensor, y: Tensor, mixture: Mixture, wanted: Wanted, upstream: Tensor) -> Pair:
-        _, kept = self.begin(x, y, mixture, wanted)
-        return self.finish(kept, x, y, mixture, wanted, upstream)
+    def gradient(self, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
+        return self.finish(self.begin(call, wanted)[1], call, wanted, upstream)
 
-    def begin(self, x: Tensor, y: Tensor, mixture: Mixture, wanted: Wanted) -> tuple[Tensor, Any]:
+    def begin(self, call: Call, wanted: Wanted) -> tuple[Tensor, Pair]:
+        x, (setting, share) = call.x, call.setting
         slopes = {
-            "ssim_slope": -mixture.share / _positions(x, mixture.setting),
-            "l1_slope": (1 - mixture.share) / (x.shape[2] * x.shape[3]),
+            "ssim_slope": -share / _positions(x, setting),
+            "l1_slope": (1 - share) / (x.shape[2] * x.shape[3]),
         }
-        totals, kept = _gradient(x, y, mixture.setting, wanted, **slopes)
-        return _loss_of(totals, x, mixture), kept
+        totals, kept = _gradient(call, setting, wanted, **slopes)
+        return _loss_of(totals, x, call.setting), kept
 
-    def finish(self, kept: Pair, x: Tensor, y: Tensor, mixture: Mixture, wanted: Wanted, upstream: Tensor) -> Pair:
-        return _as(x.dtype, _scaled(kept, upstream))
+    def finish(self, kept: Pair, call: Call, wanted: Wanted, upstream: Tensor) -> Pair:
+        return _as(call.x.dtype, _scaled(kept, upstream))
 
 
 # ---- the kernels
 
-_means = kernel(MEANS, _Means(), "_gpu")
 
-
-def _pyramid(x: Tensor, y: Tensor, scales: Scales) -> Tensor:
-    """`reference.pyramid` on a GPU: torch halves the images, the kernel takes each scale."""
+def _pyramid(x: Tensor, y: Tensor, scales: Scales, mask: None = None) -> Tensor:
+    """`reference.pyramid` on a GPU: torch halves the images, the kernel takes each scale that it can."""
     if x.dtype == torch.uint8:
         x, y = x / 255, y / 255
-    x, y = x.float(), y.float()
-    columns = []
-    for level in range(scales.levels):
-        if level:
-            x, y = halve(x, scales.halving), halve(y, scales.halving)
-        setting = scales.at(level)
-        at_scale = reference.means if _refuses(x, y, setting) else _means
-        columns.append(at_scale(x, y, setting)[..., 0 if level == scales.levels - 1 else 1])
-    return torch.stack(columns, -1)
+    return reference.pyramid(x.float(), y.float(), scales, at_scale=Op(reference.means, means_kernel))
 
 
-means_kernel = Kernel("gpu", _means, _refuses, 1e-6)
+means_kernel = Kernel("gpu", kernel(MEANS, _Means(), "_gpu"), _refuses, 1e-6)
 maps_kernel = Kernel("gpu", kernel(MAPS, _Maps(), "_gpu"), _refuses, 1e-4)
 l1_ssim_kernel = Kernel("gpu", kernel(L1_SSIM, _L1SSIM(), "_gpu"), _mixture_refuses, 1e-6)
 pyramid_kernel = Kernel("gpu", _pyramid, _pyramid_refuses, 1e-6)

@@ -19,6 +19,7 @@ struct Planes {
 
 struct Job {
   Planes x, y;
+  Planes mask;                          // float32 weights of pixels in [0, 1]; data is null where all count alike
   int planes, channels, height, width;  // planes = batch · channels
   bool bytes;                           // uint8 pixels, else float32
   Border border;
@@ -35,13 +36,14 @@ struct Job {
   int tile_width, tiles;      // columns that one gradient task covers
   double* sums;               // [planes][blocks][tiles][SumsPerBlock]
   bool want_l1;
+  float* extremes;            // [planes][blocks][2], least and greatest pixel where a block was read; or null
 
   float *ssim_map, *cs_map;   // both or none; (planes, map_height, map_width), contiguous
 
-  // Upstream gradients: of the two means of each plane, or else (not null) of both maps; and of each |x − y|.
+  // Upstream gradients: of the two sums of each plane, or else (not null) of both maps; and of each |x − y|.
   const float* scales;        // [planes][2]
   const float *ssim_upstream, *cs_upstream;
-  float l1_scale;
+  const float* l1_scales;     // [planes]
   float *gx, *gy;             // (planes, height, width), contiguous; gy may be null
 };
 

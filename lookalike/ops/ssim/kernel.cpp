@@ -1,7 +1,9 @@
 // SSIM of two planes, and its gradient, without one intermediate image. Compiled once per instruction set.
 //
-// With p = x + y − 2s and m = x − y − t (shifts s and t near the means keep float32 away from cancellation), and with
-// E[·] the window's weighted mean, everything SSIM needs is four blurs: E[p], E[m], E[p²], E[m²]:
+// With p = x + y − 2s and m = x − y − t, and with E[·] the window's weighted mean, everything SSIM needs is four blurs:
+// E[p], E[m], E[p²], E[m²]. Shifts s and t near the means keep float32 away from cancellation. Means are told about the
+// plane's shifts; variances are taken about shifts of the neighbourhood (a chunk of columns of a block of rows), for a
+// plane may be half dark and half bright:
 //
 //   A = (E[p] + 2s)²       B = (E[m] + t)²        luminance  l  = (A − B + 2 c1) / (A + B + 2 c1)
 //   V = E[p²] − E[p]²      U = E[m²] − E[m]²      contrast·structure  cs = (V − U + 2 c2) / (V + U + 2 c2)
@@ -29,6 +31,10 @@
 // below it are blurred down the columns and written. At the borders the maps are extended: by zeros (valid, zero),
 // mirrored (symmetric), or mirrored with the edge counted twice and the result at the edge halved (reflect): that is
 // what the adjoint of each extension of the image amounts to under symmetric taps.
+//
+// MASKS. With weights w of the pixels, E[·] is the weighted mean over the valid pixels of a window, E[w ·] / E[w], and a
+// position counts by E[w]: a fifth blur. What a pixel of weight 0 holds is never looked at. Beyond the border stand the
+// weights of the pixels that are mirrored, or 1 for the zeros of a border of zeros.
 //
 // A sum belongs to a block of rows whose position does not depend on who computes it, so results are the same bits
 // for any number of threads. This file must not use the standard library's templates: see
@@ -66,6 +72,7 @@ struct SymmetricTaps {
   V weights[(CompiledTaps ? CompiledTaps : MaxTaps) / 2 + 1];
   int run_time_taps;
 
+  static constexpr bool exact = true;  // the taps' sum is 1
   explicit SymmetricTaps(const Job& job) : run_time_taps(job.taps) {
     for (int k = 0; k <= job.taps / 2; k++) weights[k] = splat(job.weights[k]);
   }
@@ -90,6 +97,7 @@ struct UniformTaps {
   V weight;
   int run_time_taps;
 
+  static constexpr bool exact = false;
   explicit UniformTaps(const Job& job) : weight(splat(job.weights[0])), run_time_taps(job.taps) {}
   LOOKALIKE_INLINE int taps() const { return CompiledTaps ? CompiledTaps : run_time_taps; }
 
@@ -113,68 +121,118 @@ struct Pair {
   ptrdiff_t x_row, y_row;
   int height, width, reach;
   Border border;
+  const float* mask;   // null where there is none
+  ptrdiff_t mask_row;
   const Pixel* zeros;  // a row of zeros
+  const float* ones;   // and one of ones
 
-  Pair(const Job& job, int plane, const Pixel* zero_row)
-      : height(job.height), width(job.width), reach(job.reach), border(job.border), zeros(zero_row) {
+  Pair(const Job& job, int plane, const float* zero_row, const float* one_row)
+      : height(job.height), width(job.width), reach(job.reach), border(job.border), mask(nullptr),
+        mask_row(job.mask.row), zeros(reinterpret_cast<const Pixel*>(zero_row)), ones(one_row) {
     const int image = plane / job.channels, channel = plane % job.channels;
     x = static_cast<const Pixel*>(job.x.data) + image * job.x.batch + channel * job.x.channel;
     y = static_cast<const Pixel*>(job.y.data) + image * job.y.batch + channel * job.y.channel;
     x_row = job.x.row;
     y_row = job.y.row;
-  }
-
-  // Pointers to `count` extended rows from image row `first` on.
-  void rows(int first, int count, const Pixel** x_rows, const Pixel** y_rows) const {
-    for (int i = 0; i < count; i++) {
-      const int row = source_index(first + i, height, border);
-      x_rows[i] = row < 0 ? zeros : x + row * x_row;
-      y_rows[i] = row < 0 ? zeros : y + row * y_row;
-    }
+    if (job.mask.data)
+      mask = static_cast<const float*>(job.mask.data) + image * job.mask.batch + channel * job.mask.channel;
   }
 
   // One group of an extended row that does not lie inside the image.
-  void gather(const Pixel* row, int first_column, Pixel* group) const {
+  template <class Value>
+  void gather(const Value* row, int first_column, Value beyond, Value* group) const {
     for (int i = 0; i < Group; i++) {
       const int column = source_index(first_column + i, width, border);
-      group[i] = column < 0 ? Pixel(0) : row[column];
+      group[i] = column < 0 ? beyond : row[column];
     }
   }
 };
 
-// The numbers of the formula for one plane. The shifts come from a few samples: they need not be exact.
-struct Formula {
-  V two_s, t, two_c1, two_c2;
+// Pointers to extended rows of both images, and of the weights.
+template <class Pixel>
+struct Rows {
+  const Pixel *x[MaxRows], *y[MaxRows];
+  const float* mask[MaxRows];
+
+  Rows(const Pair<Pixel>& pair, int first, int count) {
+    for (int i = 0; i < count; i++) {
+      const int row = source_index(first + i, pair.height, pair.border);
+      x[i] = row < 0 ? pair.zeros : pair.x + row * pair.x_row;
+      y[i] = row < 0 ? pair.zeros : pair.y + row * pair.y_row;
+      if (pair.mask) mask[i] = row < 0 ? pair.ones : pair.mask + row * pair.mask_row;
+    }
+  }
+};
+
+// What is subtracted from x + y and from x − y, near their means over a rectangle of pixels. It comes from a few
+// samples, for it need not be exact.
+struct Shift {
+  float two_s = 0, t = 0;
 
   template <class Pixel>
-  Formula(const Job& job, const Pair<Pixel>& pair) {
+  static Shift of(const Job& job, const Pair<Pixel>& pair, int first_row, int last_row, int first, int last) {
     constexpr int samples = 16;
+    int taken = 0;
     float sum = 0, difference = 0, smallest = 0, largest = 0;
     for (int i = 0; i < samples; i++) {
-      const int row = int((2 * i + 1) * ptrdiff_t(pair.height) / (2 * samples));
-      const int column = int((2 * (i * 7 % samples) + 1) * ptrdiff_t(pair.width) / (2 * samples));
+      const int row = first_row + int((2 * i + 1) * ptrdiff_t(last_row - first_row) / (2 * samples));
+      const int column = first + int((2 * (i * 7 % samples) + 1) * ptrdiff_t(last - first) / (2 * samples));
+      if (pair.mask && !(pair.mask[row * pair.mask_row + column] > 0)) continue;
       const float a = float(pair.x[row * pair.x_row + column]), b = float(pair.y[row * pair.y_row + column]);
       sum += a + b;
       difference += a - b;
-      smallest = i && smallest < a - b ? smallest : a - b;
-      largest = i && largest > a - b ? largest : a - b;
+      smallest = taken && smallest < a - b ? smallest : a - b;
+      largest = taken && largest > a - b ? largest : a - b;
+      taken++;
     }
-    sum /= samples;
-    difference /= samples;
+    if (!taken) return of_first_valid(pair, first_row, last_row, first, last);
+    sum /= float(taken);
+    difference /= float(taken);
     const float size = difference < 0 ? -difference : difference;
     // t helps where x − y is nearly the same all over; elsewhere t = 0 keeps identical regions exact.
     const bool offset = largest - smallest < 0.25f * size && size < 1e30f;
     const bool finite = sum - sum == 0;
-    two_s = splat(finite ? (job.bytes ? float(int(sum)) : sum) : 0.f);
-    t = splat(offset ? (job.bytes ? float(int(difference)) : difference) : 0.f);
-    two_c1 = splat(2 * job.c1);
-    two_c2 = splat(2 * job.c2);
+    return {finite ? (job.bytes ? float(int(sum)) : sum) : 0.f,
+            offset ? (job.bytes ? float(int(difference)) : difference) : 0.f};
+  }
+
+  // Where hardly a pixel is valid: that of the first one, if there is one.
+  template <class Pixel>
+  static Shift of_first_valid(const Pair<Pixel>& pair, int first_row, int last_row, int first, int last) {
+    for (int row = first_row; row < last_row; row++) {
+      for (int column = first; column < last; column++) {
+        if (!(pair.mask[row * pair.mask_row + column] > 0)) continue;
+        const float a = float(pair.x[row * pair.x_row + column]), b = float(pair.y[row * pair.y_row + column]);
+        if (a + b - (a + b) != 0) return {};
+        return {a + b, a - b};
+      }
+    }
+    return {};
+  }
+};
+
+// The numbers of the formula for one plane.
+struct Formula {
+  Shift shift;
+  V two_s, t, two_c1, two_c2;
+  V excess;  // of the sum of a window's weights over 1, where rounding leaves one
+
+  template <class Pixel>
+  Formula(const Job& job, const Pair<Pixel>& pair)
+      : shift(Shift::of(job, pair, 0, pair.height, 0, pair.width)), two_s(splat(shift.two_s)), t(splat(shift.t)),
+        two_c1(splat(2 * job.c1)), two_c2(splat(2 * job.c2)) {
+    const double sum = double(job.taps) * job.weights[0];
+    excess = splat(float(sum * sum - 1));  // of uniform windows alone
   }
 };
 
 struct Moments {
-  V p, m, pp, mm;
+  V p, m;            // E[p] and E[m], about the plane's shifts
+  V var_p, var_m;    // E[p²] − E[p]² and E[m²] − E[m]²
+  V share;           // E[w], with masks alone
 };
+
+enum Quantity { OfP, OfM, OfPP, OfMM, OfWeight };
 
 // ---- working memory
 
@@ -198,30 +256,42 @@ struct Strip {
 };
 
 struct Workspace {
-  V prepared[4][MaxRows * VectorsPerGroup];  // p, m, p², m² of a group of columns, row by row
-  Strip<4> moments;
+  V prepared[5][MaxRows * VectorsPerGroup];  // p, m, p², m² and weights of a group of columns, row by row
+  Strip<5> moments;
   Strip<4> derivatives;
+  V least, most;  // of the pixels read, where somebody asks
   int image_width;
 
-  // Behind the structure, in the same piece of memory: a row of zeros, and the gradient's ring of rows.
-  static size_t zeros_for(int width) { return round_up(width + 2 * Group, Group); }
+  // Behind the structure, in the same piece of memory: a row of zeros, one of ones, and the gradient's ring of rows.
+  static size_t row_for(int width) { return round_up(width + 2 * Group, Group); }
   float* zeros() { return reinterpret_cast<float*>(this + 1); }
-  float* ring() { return zeros() + zeros_for(image_width); }
+  float* ones() { return zeros() + row_for(image_width); }
+  float* ring() { return ones() + row_for(image_width); }
 
   static Workspace& in(void* scratch, const Job& job) {
     Workspace& work = *static_cast<Workspace*>(scratch);
     work.image_width = job.width;
-    std::memset(work.zeros(), 0, sizeof(float) * zeros_for(job.width));
+    std::memset(work.zeros(), 0, sizeof(float) * row_for(job.width));
+    if (job.mask.data)
+      for (size_t i = 0; i < row_for(job.width); i++) work.ones()[i] = 1;
     return work;
   }
 };
 
-template <class Pixel>
-LOOKALIKE_INLINE void prepare_row(const Formula& f, const Pixel* x, const Pixel* y, int row, Workspace& work) {
+// Which pixels count, and whether their extremes are wanted.
+enum class Mode { Plain, Masked, Looking };
+
+template <Mode mode, class Pixel>
+LOOKALIKE_INLINE void prepare_row(V two_s, V t, const Pixel* x, const Pixel* y, int row, Workspace& work) {
 #pragma GCC unroll 4
   for (int g = 0; g < VectorsPerGroup; g++) {
     const V a = load(x + g * Lanes), b = load(y + g * Lanes);
-    const V p = a + b - f.two_s, m = a - b - f.t;
+    if constexpr (mode == Mode::Looking) {
+      const V lower = a < b ? a : b, upper = a > b ? a : b;
+      work.least = lower < work.least ? lower : work.least;
+      work.most = upper > work.most ? upper : work.most;
+    }
+    const V p = a + b - two_s, m = a - b - t;
     const int i = row * VectorsPerGroup + g;
     work.prepared[0][i] = p;
     work.prepared[1][i] = m;
@@ -230,28 +300,56 @@ LOOKALIKE_INLINE void prepare_row(const Formula& f, const Pixel* x, const Pixel*
   }
 }
 
+template <class Pixel>
+LOOKALIKE_INLINE void prepare_masked_row(V two_s, V t, const Pixel* x, const Pixel* y, const float* mask, int row,
+                                         Workspace& work) {
+#pragma GCC unroll 4
+  for (int g = 0; g < VectorsPerGroup; g++) {
+    const V a = load(x + g * Lanes), b = load(y + g * Lanes), w = load(mask + g * Lanes);
+    const V p = w > 0 ? a + b - two_s : V{}, m = w > 0 ? a - b - t : V{};
+    const int i = row * VectorsPerGroup + g;
+    work.prepared[OfP][i] = w * p;
+    work.prepared[OfM][i] = w * m;
+    work.prepared[OfPP][i] = w * p * p;
+    work.prepared[OfMM][i] = w * m * m;
+    work.prepared[OfWeight][i] = w;
+  }
+}
+
 // ---- the two passes of the moments
 
 // Append one group of columns, blurred down, to the strip of moments.
-template <class Pixel, class Filter>
-LOOKALIKE_INLINE void vertical_pass(const Pair<Pixel>& pair, const Formula& f, const Filter& filter,
-                                    const Pixel* const* x_rows, const Pixel* const* y_rows, Workspace& work) {
+template <Mode mode, class Pixel, class Filter>
+LOOKALIKE_INLINE void vertical_pass(const Pair<Pixel>& pair, const Shift& shift, const Filter& filter,
+                                    const Rows<Pixel>& from, Workspace& work) {
+  constexpr bool Masked = mode == Mode::Masked;
   const int column = work.moments.end(), rows = Lanes + filter.taps() - 1;
+  const V two_s = splat(shift.two_s), t = splat(shift.t);
   if (column >= 0 && column + Group <= pair.width) {
     for (int i = filter.taps() - 1; i < rows; i++) {  // the rows above were fetched for the block before
-      __builtin_prefetch(x_rows[i] + column + PrefetchColumns);
-      __builtin_prefetch(y_rows[i] + column + PrefetchColumns);
+      __builtin_prefetch(from.x[i] + column + PrefetchColumns);
+      __builtin_prefetch(from.y[i] + column + PrefetchColumns);
     }
-    for (int i = 0; i < rows; i++) prepare_row(f, x_rows[i] + column, y_rows[i] + column, i, work);
+    for (int i = 0; i < rows; i++) {
+      const Pixel *x = from.x[i] + column, *y = from.y[i] + column;
+      if constexpr (Masked) prepare_masked_row(two_s, t, x, y, from.mask[i] + column, i, work);
+      else prepare_row<mode>(two_s, t, x, y, i, work);
+    }
   } else {
     for (int i = 0; i < rows; i++) {
       Pixel x[Group], y[Group];
-      pair.gather(x_rows[i], column, x);
-      pair.gather(y_rows[i], column, y);
-      prepare_row(f, x, y, i, work);
+      pair.gather(from.x[i], column, Pixel(0), x);
+      pair.gather(from.y[i], column, Pixel(0), y);
+      if constexpr (Masked) {
+        float mask[Group];
+        pair.gather(from.mask[i], column, 1.f, mask);
+        prepare_masked_row(two_s, t, x, y, mask, i, work);
+      } else {
+        prepare_row<mode>(two_s, t, x, y, i, work);
+      }
     }
   }
-  for (int q = 0; q < 4; q++) {
+  for (int q = 0; q < (Masked ? 5 : 4); q++) {
     for (int g = 0; g < VectorsPerGroup; g++) {
       V blurred[Lanes];
 #pragma GCC unroll 16
@@ -265,35 +363,71 @@ LOOKALIKE_INLINE void vertical_pass(const Pair<Pixel>& pair, const Formula& f, c
   work.moments.count += Group;
 }
 
+// What the strip holds of p and p², or of m and m², about another shift: that much less is subtracted than before.
+template <bool Masked>
+void move_shift(Strip<5>& strip, Quantity first, Quantity second, float less) {
+  if (less == 0) return;
+  const V d = splat(less);
+  for (int i = 0; i < strip.count; i++) {
+    V &of_p = strip.columns[first][i], &of_pp = strip.columns[second][i];
+    const V more = Masked ? d * strip.columns[OfWeight][i] : d;
+    of_pp += d * (of_p + of_p + more);
+    of_p += more;
+  }
+}
+
 // The moments of `Step` map columns; `inside` is the first one's place in the strip.
-template <class Filter>
-LOOKALIKE_INLINE void horizontal_pass(const Filter& filter, const Workspace& work, int inside, Moments* moments) {
-  V blurred[4][Step];
-  for (int q = 0; q < 4; q++) {
+template <bool Masked, class Filter>
+LOOKALIKE_INLINE void horizontal_pass(const Filter& filter, const Formula& f, const Shift& shift, const Workspace& work,
+                                      int inside, Moments* moments) {
+  V blurred[5][Step];
+  for (int q = 0; q < (Masked ? 5 : 4); q++) {
     const V* columns = &work.moments.columns[q][inside];
     filter.template apply<Step>([&](int k) { return columns[k]; }, blurred[q]);
   }
-  for (int n = 0; n < Step; n++) moments[n] = {blurred[0][n], blurred[1][n], blurred[2][n], blurred[3][n]};
+  const V more_p = splat(shift.two_s - f.shift.two_s), more_m = splat(shift.t - f.shift.t);
+  for (int n = 0; n < Step; n++) {
+    if constexpr (Masked) {  // windows are renormalised, so whatever their weights sum to does not matter
+      const V share = blurred[OfWeight][n], inverse = share > 0 ? 1 / share : V{};
+      const V p = blurred[OfP][n] * inverse, m = blurred[OfM][n] * inverse;
+      const V var_p = blurred[OfPP][n] * inverse - p * p, var_m = blurred[OfMM][n] * inverse - m * m;
+      moments[n] = {p + more_p, m + more_m, var_p, var_m, share};
+    } else {
+      const V p = blurred[OfP][n], m = blurred[OfM][n];
+      V var_p = blurred[OfPP][n] - p * p, var_m = blurred[OfMM][n] - m * m;
+      if (!Filter::exact) var_p += f.excess * (p * p), var_m += f.excess * (m * m);
+      moments[n] = {p + more_p, m + more_m, var_p, var_m, V{}};
+    }
+  }
 }
 
 // Give the sink the moments of map columns [first, last) of the block whose first map row is `map_row`.
-template <class Pixel, class Filter, class Sink>
-void scan_block(const Pair<Pixel>& pair, const Formula& f, const Filter& filter, int map_row, int first, int last,
-                Workspace& work, Sink& sink) {
+template <Mode mode, class Pixel, class Filter, class Sink>
+void scan_block(const Job& job, const Pair<Pixel>& pair, const Formula& f, const Filter& filter, int map_row, int first,
+                int last, Workspace& work, Sink& sink) {
+  constexpr bool Masked = mode == Mode::Masked;
   const int taps = filter.taps();
-  const Pixel *x_rows[MaxRows], *y_rows[MaxRows];
-  pair.rows(map_row - pair.reach, Lanes + taps - 1, x_rows, y_rows);
+  const int first_row = most(0, map_row - pair.reach), last_row = least(pair.height, map_row - pair.reach + Lanes + taps - 1);
+  Shift shift = f.shift;
+  const Rows<Pixel> rows(pair, map_row - pair.reach, Lanes + taps - 1);
 
   work.moments.start(round_down(first - pair.reach, Group));
   const int needed = last - pair.reach + taps - 1;  // image columns before this one
   for (int next = first; next < last;) {
+    const int chunk = most(0, work.moments.end()), chunk_end = least(pair.width, work.moments.end() + Chunk);
+    if (chunk < chunk_end && first_row < last_row) {
+      const Shift before = shift;
+      shift = Shift::of(job, pair, first_row, last_row, chunk, chunk_end);
+      move_shift<Masked>(work.moments, OfP, OfPP, before.two_s - shift.two_s);
+      move_shift<Masked>(work.moments, OfM, OfMM, before.t - shift.t);
+    }
     for (int i = 0; i < Chunk && work.moments.end() < needed; i += Group)
-      vertical_pass(pair, f, filter, x_rows, y_rows, work);
+      vertical_pass<mode>(pair, shift, filter, rows, work);
     int stop = work.moments.end() - (taps - 1) + pair.reach;
     stop = stop >= last ? last : next + most(0, (stop - next) / Step * Step);
     for (; next < stop; next += Step) {
       Moments moments[Step];
-      horizontal_pass(filter, work, next - pair.reach - work.moments.origin, moments);
+      horizontal_pass<Masked>(filter, f, shift, work, next - pair.reach - work.moments.origin, moments);
       sink.take(next, least(Step, last - next), moments);
     }
     next = stop;
@@ -321,23 +455,29 @@ struct RowSums {
   }
 };
 
-// Σ |x − y| over a rectangle of pixels.
+// Σ w |x − y| over a rectangle of pixels.
 template <class Pixel>
 double absolute_difference(const Pair<Pixel>& pair, int first_row, int last_row, int first, int last) {
   double total = 0;
   for (int row = first_row; row < last_row; row++) {
     const Pixel *x = pair.x + row * pair.x_row, *y = pair.y + row * pair.y_row;
+    const float* mask = pair.mask ? pair.mask + row * pair.mask_row : nullptr;
     RowSums sums;
     int column = first;
     for (; column + Lanes <= last; column += Lanes) {
-      const V m = load(x + column) - load(y + column);
+      V m = load(x + column) - load(y + column);
+      if (mask) {
+        const V w = load(mask + column);
+        m = w > 0 ? m * w : V{};
+      }
       sums.run += m < 0 ? -m : m;
       if ((column - first) % (16 * Lanes) == 0) sums.finish_run();
     }
     sums.finish_run();
     total += sums.over_rows(Lanes);
     for (; column < last; column++) {
-      const float m = float(x[column]) - float(y[column]);
+      float m = float(x[column]) - float(y[column]);
+      if (mask) m = mask[column] > 0 ? m * mask[column] : 0;
       total += m < 0 ? -m : m;
     }
   }
@@ -372,6 +512,7 @@ LOOKALIKE_INLINE void load_columns(const float* map, ptrdiff_t map_width, int co
 }
 
 // Sums the map values of one block of rows, and writes the maps where they are wanted.
+template <bool Masked>
 struct ValueSink {
   const Job& job;
   const Formula& f;
@@ -384,13 +525,15 @@ struct ValueSink {
     for (int n = 0; n < Step; n++) {
       const Moments& e = moments[n];
       const V sum = e.p + f.two_s, difference = e.m + f.t;
-      const V a = sum * sum, b = difference * difference;
-      const V v = e.pp - e.p * e.p, u = e.mm - e.m * e.m;
+      const V a = sum * sum, b = difference * difference, v = e.var_p, u = e.var_m;
       c[n] = 1 - (u + u) / (v + u + f.two_c2);
       s[n] = c[n] * (1 - (b + b) / (a + b + f.two_c1));
     }
     if (job.ssim_map) keep_map(column, count, s, c);
-    for (int n = 0; n < count; n++) ssim.run += s[n], cs.run += c[n];
+    for (int n = 0; n < count; n++) {
+      ssim.run += Masked ? s[n] * moments[n].share : s[n];
+      cs.run += Masked ? c[n] * moments[n].share : c[n];
+    }
     if (column % 16 == 0) ssim.finish_run(), cs.finish_run();
   }
   void finish_chunk(int) { ssim.finish_run(), cs.finish_run(); }
@@ -406,15 +549,23 @@ struct ValueSink {
   }
 };
 
-template <class Pixel, class Filter>
+template <Mode mode, class Pixel, class Filter>
 void forward(const Job& job, int plane, int first_block, int last_block, void* scratch) {
   Workspace& work = Workspace::in(scratch, job);
-  const Pair<Pixel> pair(job, plane, reinterpret_cast<const Pixel*>(work.zeros()));
+  const Pair<Pixel> pair(job, plane, work.zeros(), work.ones());
   const Formula f(job, pair);
   const Filter filter(job);
   for (int block = first_block; block < last_block; block++) {
-    ValueSink sink{job, f, plane, block * Lanes, {}, {}, {}, {}};
-    scan_block(pair, f, filter, block * Lanes, 0, job.map_width, work, sink);
+    if constexpr (mode == Mode::Looking) work.least = splat(__builtin_inff()), work.most = splat(-__builtin_inff());
+    ValueSink<mode == Mode::Masked> sink{job, f, plane, block * Lanes, {}, {}, {}, {}};
+    scan_block<mode>(job, pair, f, filter, block * Lanes, 0, job.map_width, work, sink);
+    if constexpr (mode == Mode::Looking) {
+      float* extremes = job.extremes + 2 * (ptrdiff_t(plane) * job.blocks + block);
+      for (int i = 0; i < Lanes; i++) {
+        if (work.least[i] < extremes[0]) extremes[0] = work.least[i];
+        if (work.most[i] > extremes[1]) extremes[1] = work.most[i];
+      }
+    }
     keep_sums(job, pair, plane, block, 0, sink.ssim, sink.cs);
   }
 }
@@ -463,7 +614,7 @@ struct Ring {
 };
 
 // Turns moments into derivatives, blurs those along the row, and leaves them in the ring.
-template <bool WithY, class Filter>
+template <bool Masked, bool WithY, class Filter>
 struct DerivativeSink {
   static constexpr int Maps = WithY ? 4 : 3;  // of dp + dm, the factors of p and of m, and dp − dm
 
@@ -483,9 +634,8 @@ struct DerivativeSink {
                  Workspace& work, int plane, int row)
       : job(job), f(f), filter(filter), tile(tile), ring(ring), work(work), plane(plane), row(row),
         next_column(tile.first) {
-    const float each = job.ssim_upstream ? 1.f : 1.f / (float(job.map_height) * float(job.map_width));
-    ssim_weight = splat(job.ssim_upstream ? 1.f : each * job.scales[2 * plane]);
-    cs_weight = splat(job.ssim_upstream ? 1.f : each * job.scales[2 * plane + 1]);
+    ssim_weight = splat(job.ssim_upstream ? 1.f : job.scales[2 * plane]);
+    cs_weight = splat(job.ssim_upstream ? 1.f : job.scales[2 * plane + 1]);
     if (job.border == Border::Reflect) {
       V twice = splat(1.f);
       for (int r = 0; r < Lanes; r++) twice[r] = row + r == 0 || row + r == job.map_height - 1 ? 2.f : 1.f;
@@ -509,8 +659,7 @@ struct DerivativeSink {
       }
       const Moments& e = moments[n];
       const V sum = e.p + f.two_s, difference = e.m + f.t;
-      const V a = sum * sum, b = difference * difference;
-      const V v = e.pp - e.p * e.p, u = e.mm - e.m * e.m;
+      const V a = sum * sum, b = difference * difference, v = e.var_p, u = e.var_m;
       const V inverse1 = 1 / (a + b + f.two_c1), inverse2 = 1 / (v + u + f.two_c2);
       const V lost_l = (b + b) * inverse1, lost_cs = (u + u) * inverse2;  // 1 − l and 1 − cs
       const V l = 1 - lost_l;
@@ -518,6 +667,7 @@ struct DerivativeSink {
       s[n] = l * c[n];
       V by_cs = (for_ssim * l + for_cs) * inverse2, by_l = for_ssim * c[n] * inverse1;
       by_cs += by_cs, by_l += by_l;
+      // With a mask, a position counts by E[w], and its moments are sums over E[w]: the two cancel.
       const V by_pp = by_cs * lost_cs, by_mm = by_cs * (lost_cs - 2);  // twice the derivatives by E[p²] and E[m²]
       const V by_p = by_l * lost_l * sum - e.p * by_pp, by_m = by_l * (lost_l - 2) * difference - e.m * by_mm;
       work.derivatives.columns[0][inside + n] = by_p + by_m;
@@ -527,7 +677,10 @@ struct DerivativeSink {
     }
     for (int n = 0; n < count; n++) {
       // Map columns left of the tile belong to the tile before; those right of it, to the next.
-      if (column + n >= tile.first && column + n < tile.last) ssim.run += s[n], cs.run += c[n];
+      if (column + n >= tile.first && column + n < tile.last) {
+        ssim.run += Masked ? s[n] * moments[n].share : s[n];
+        cs.run += Masked ? c[n] * moments[n].share : c[n];
+      }
     }
     if (column % 16 < Step) ssim.finish_run(), cs.finish_run();
   }
@@ -601,7 +754,7 @@ void write_gradient(const Job& job, const Pair<float>& pair, const Formula& f, c
   typename Ring<Maps>::Row rows[MaxRows];
   for (int i = 0; i < reached; i++)
     rows[i] = ring.row(source_index(row + job.reach - (job.taps - 1) + i, job.map_height, job.border));
-  const V l1 = splat(job.want_l1 ? job.l1_scale : 0.f);
+  const V l1 = splat(job.want_l1 ? job.l1_scales[plane] : 0.f);
   const ptrdiff_t image = ptrdiff_t(plane) * job.height * job.width;
 
   for (int column = tile.first; column < tile.last; column += Lanes) {
@@ -624,6 +777,7 @@ void write_gradient(const Job& job, const Pair<float>& pair, const Formula& f, c
       const int r = here - row;
       const V x = load_some(pair.x + here * pair.x_row + column, count);
       const V y = load_some(pair.y + here * pair.y_row + column, count);
+      const float* mask = pair.mask ? pair.mask + here * pair.mask_row + column : nullptr;
       const V by_p = (x + y - f.two_s) * blurred[1][r], by_m = (x - y - f.t) * blurred[2][r];
       V gx = blurred[0][r] + by_p + by_m, gy = WithY ? blurred[3][r] + by_p - by_m : V{};
       if (job.border == Border::Reflect) {
@@ -634,6 +788,10 @@ void write_gradient(const Job& job, const Pair<float>& pair, const Formula& f, c
         const V sign = x > y ? l1 : x < y ? -l1 : V{};
         gx += sign, gy -= sign;
       }
+      if (mask) {
+        const V w = load_some(mask, count);
+        gx = w > 0 ? w * gx : V{}, gy = w > 0 ? w * gy : V{};
+      }
       const ptrdiff_t place = image + ptrdiff_t(here) * job.width + column;
       store_some(job.gx + place, gx, count);
       if (WithY) store_some(job.gy + place, gy, count);
@@ -641,10 +799,10 @@ void write_gradient(const Job& job, const Pair<float>& pair, const Formula& f, c
   }
 }
 
-template <bool WithY, class Filter>
+template <bool Masked, bool WithY, class Filter>
 void gradient(const Job& job, int plane, int tile_number, int first_row, int last_row, void* scratch) {
   Workspace& work = Workspace::in(scratch, job);
-  const Pair<float> pair(job, plane, work.zeros());
+  const Pair<float> pair(job, plane, work.zeros(), work.ones());
   const Formula f(job, pair);
   const Filter filter(job);
   const Tile tile(job, tile_number);
@@ -652,8 +810,8 @@ void gradient(const Job& job, int plane, int tile_number, int first_row, int las
 
   int row = round_down(most(0, first_row + job.reach - (job.taps - 1)), Lanes);
   for (; row < least(job.map_height, last_row + job.reach); row += Lanes) {
-    DerivativeSink<WithY, Filter> sink(job, f, filter, tile, ring, work, plane, row);
-    scan_block(pair, f, filter, row, tile.map_first, tile.map_last, work, sink);
+    DerivativeSink<Masked, WithY, Filter> sink(job, f, filter, tile, ring, work, plane, row);
+    scan_block<Masked ? Mode::Masked : Mode::Plain>(job, pair, f, filter, row, tile.map_first, tile.map_last, work, sink);
     if (row >= first_row && row < last_row)
       keep_sums(job, pair, plane, row / Lanes, tile_number, sink.ssim, sink.cs);
     if (row - job.reach + Lanes > first_row)
@@ -667,7 +825,7 @@ void gradient(const Job& job, int plane, int tile_number, int first_row, int las
 
 size_t ssim_scratch_bytes(const Job& job) {
   const size_t ring = job.gx ? Ring<4>::floats_for(job) : 0;
-  return sizeof(Workspace) + sizeof(float) * (Workspace::zeros_for(job.width) + ring);
+  return sizeof(Workspace) + sizeof(float) * (2 * Workspace::row_for(job.width) + ring);
 }
 
 // Calls what.run<Filter>() with the filter made for the job's window.
@@ -687,8 +845,11 @@ struct Forward {
 
   template <class Filter>
   void run() const {
-    if (job.bytes) forward<uint8_t, Filter>(job, plane, first_block, last_block, scratch);
-    else forward<float, Filter>(job, plane, first_block, last_block, scratch);
+    const auto run = job.mask.data ? forward<Mode::Masked, float, Filter>
+                     : job.bytes   ? forward<Mode::Plain, uint8_t, Filter>
+                     : job.extremes ? forward<Mode::Looking, float, Filter>
+                                    : forward<Mode::Plain, float, Filter>;
+    run(job, plane, first_block, last_block, scratch);
   }
 };
 
@@ -699,8 +860,10 @@ struct Gradient {
 
   template <class Filter>
   void run() const {
-    if (job.gy) gradient<true, Filter>(job, plane, tile, first_row, last_row, scratch);
-    else gradient<false, Filter>(job, plane, tile, first_row, last_row, scratch);
+    const auto run = job.mask.data ? job.gy ? gradient<true, true, Filter> : gradient<true, false, Filter>
+                     : job.gy      ? gradient<false, true, Filter>
+                                   : gradient<false, false, Filter>;
+    run(job, plane, tile, first_row, last_row, scratch);
   }
 };
 

@@ -12,13 +12,16 @@ agree. Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004, doi 10.110
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from lookalike.conventions import Halving
 from lookalike.ops.ssim.setting import Mixture, Scales, Setting
-from lookalike.ops.window import blur, extend, halve
+from lookalike.ops.window import blur, extend, extend_mask, halve, margins, of_valid
 
 
 class Moments(NamedTuple):
@@ -41,25 +44,23 @@ def moments(
         x, y: ``(n, c, *spatial)`` in the unit range.
         setting: of which the window, its border and ``unbias`` matter.
         mask: validity ``(n, c, *spatial)`` in [0, 1]; windows are renormalised to their valid pixels
-            (normalised convolution), and a position weighs as much as its centre pixel is valid.
+            (normalised convolution), and a position weighs as much as its window is valid. Where it is 0 the
+            images must be finite.
         covariance: whether the covariance of p and m is wanted too (a fifth blur).
     """
     taps, border, unbias = setting.taps, setting.border, setting.unbias
-    radius = (len(taps) - 1) // 2
-    # What a border adds is valid where the pixel it comes from is, and zeros that a rule adds are.
-    weight = None if mask is None else 1 - extend(1 - mask, radius, radius, border)
-    p, m = (extend(image, radius, radius, border) for image in (x + y, x - y))
+    before, after = margins(taps, x.ndim - 2)
+    weight = None if mask is None else extend_mask(mask, before, after, border)
+    p, m = (extend(image, before, after, border) for image in (x + y, x - y))
     if weight is None:
         p, shift_p = _centred(p)
         m, shift_m = _centred(m)
-        share, centre = 1.0, None
+        share, valid = 1.0, None
     else:
         p, shift_p = _centred_masked(p, weight)
         m, shift_m = _centred_masked(m, weight)
-        covered = blur(weight, taps)
-        inner = tuple(slice(radius, radius + extent) for extent in covered.shape[2:])
-        centre = torch.where(covered > 0, weight[(..., *inner)], 0.0)
-        share = torch.where(covered > 0, covered, 1.0)
+        valid = blur(weight, taps)
+        share = torch.where(valid > 0, valid, 1.0)
 
     signals = torch.cat([p, m, p * p, m * m, p * m] if covariance else [p, m, p * p, m * m], 1)
     if weight is not None:
@@ -70,7 +71,7 @@ def moments(
     var_p = unbias * (local[2] - mean_p * mean_p)
     var_m = unbias * (local[3] - mean_m * mean_m)
     cov_pm = unbias * (local[4] - mean_p * mean_m) if covariance else None
-    return Moments(mean_p + shift_p, mean_m + shift_m, var_p, var_m, cov_pm, centre)
+    return Moments(mean_p + shift_p, mean_m + shift_m, var_p, var_m, cov_pm, valid)
 
 
 def _centred(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,16 +116,50 @@ def means(x: Tensor, y: Tensor, setting: Setting, mask: Tensor | None = None) ->
     """
     local = moments(x, y, setting, mask=mask)
     contrast_structure = contrast_structure_of(local, setting.c2)
-    both = torch.stack([luminance_of(local, setting.c1) * contrast_structure, contrast_structure], -1)
-    dims = tuple(range(2, both.ndim - 1))
+    both = luminance_of(local, setting.c1) * contrast_structure, contrast_structure
     if local.weight is None:
-        return both.mean(dims)
-    weight = local.weight.unsqueeze(-1)
-    total = weight.sum(dims)
-    return torch.where(total > 0, (weight * both).sum(dims) / torch.where(total > 0, total, 1.0), 1.0)
+        return torch.stack([part.flatten(2).mean(2) for part in both], -1)
+    return torch.stack([valid_mean(part, local.weight, 1.0) for part in both], -1)
 
 
-def l1_ssim(x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
+def looked_means(x: Tensor, y: Tensor, setting: Setting) -> tuple[Tensor, float, float]:
+    """`means`, and the least and the greatest value of both images; all three NaN where one is.
+
+    Example:
+        >>> y = torch.linspace(0, 1, 9).view(1, 1, 3, 3)
+        >>> looked_means(y, y, Setting((0.25, 0.5, 0.25)))[1:]
+        (0.0, 1.0)
+    """
+    extremes = torch.stack([*torch.aminmax(x.detach()), *torch.aminmax(y.detach())]).tolist()
+    return means(x, y, setting), min(extremes[::2]), max(extremes[1::2])
+
+
+def clipped_means(x: Tensor, y: Tensor, setting: Setting, mask: Tensor | None = None) -> Tensor:
+    """`means` with negative contrast·structure set to 0 at every position."""
+    local = moments(x, y, setting, mask=mask)
+    structure = contrast_structure_of(local, setting.c2).relu()
+    both = luminance_of(local, setting.c1) * structure, structure
+    return torch.stack([valid_mean(part, weight_of(local), 1.0) for part in both], -1)
+
+
+def weight_of(local: Moments) -> Tensor:
+    """What each position counts: 1 where there is no mask."""
+    return torch.ones_like(local.mean_p) if local.weight is None else local.weight
+
+
+def valid_mean(values: Tensor, weight: Tensor, of_none: float) -> Tensor:
+    """The weighted mean of each plane ``(n, c)``; ``of_none`` where no weight is greater than 0.
+
+    Example:
+        >>> valid_mean(torch.tensor([[[1.0, 4.0]]]), torch.tensor([[[1.0, 0.5]]]), 0.0).tolist()
+        [[2.0]]
+    """
+    values, weight = values.flatten(2), weight.flatten(2)
+    total = weight.sum(2)
+    return torch.where(total > 0, (weight * values).sum(2) / torch.where(total > 0, total, 1.0), of_none)
+
+
+def l1_ssim(x: Tensor, y: Tensor, mixture: Mixture, mask: Tensor | None = None) -> Tensor:
     """Per plane (1 − share) · mean |x − y| + share · (1 − mean SSIM).
 
     With a share of 0.2 it is the loss of 3-D Gaussian splatting: Kerbl, Kopanas, Leimkühler, Drettakis, ACM TOG
@@ -133,35 +168,50 @@ def l1_ssim(x: Tensor, y: Tensor, mixture: Mixture) -> Tensor:
     Args:
         x, y: as in `maps`.
         mixture: a setting and the share of the structural part.
+        mask: as in `moments`; the first mean is over the pixels, each by its weight.
 
     Returns:
-        ``(n, c)``.
+        ``(n, c)``; 0 for a plane without a valid pixel.
 
     Example:
         >>> flat = torch.ones(1, 1, 3, 3)
         >>> round(float(l1_ssim(flat, 0.5 * flat, Mixture(Setting((0.25, 0.5, 0.25))))), 6)
         0.439997
     """
-    ssim = means(x, y, mixture.setting)[..., 0]
-    return (1 - mixture.share) * (x - y).abs().flatten(2).mean(2) + mixture.share * (1 - ssim)
+    ssim = means(x, y, mixture.setting, mask)[..., 0]
+    difference = (x - y).abs()
+    l1 = difference.flatten(2).mean(2) if mask is None else valid_mean(difference, mask, 0.0)
+    return (1 - mixture.share) * l1 + mixture.share * (1 - ssim)
 
 
-def pyramid(x: Tensor, y: Tensor, scales: Scales) -> Tensor:
+def pyramid(
+    x: Tensor, y: Tensor, scales: Scales, mask: Tensor | None = None, *, at_scale: Callable[..., Tensor] = means
+) -> Tensor:
     """The per-scale means that MS-SSIM is made of.
 
     Args:
         x, y: as in `maps`.
         scales: a setting, and how the pyramid is built.
+        mask: as in `moments`; it is halved with the images, whose valid pixels alone are averaged.
+        at_scale: what takes the means of one scale; a kernel may stand in.
 
     Returns:
         ``(n, c, levels)``: mean contrast·structure of each scale but the last, whose mean SSIM it is.
     """
     columns = []
     for level in range(scales.levels):
-        if level:
+        if level and mask is not None:
+            x, y, mask = halve_valid(x, y, mask, scales.halving)
+        elif level:
             x, y = halve(x, scales.halving), halve(y, scales.halving)
-        columns.append(means(x, y, scales.at(level))[..., 0 if level == scales.levels - 1 else 1])
+        columns.append(at_scale(x, y, scales.at(level), mask)[..., 0 if level == scales.levels - 1 else 1])
     return torch.stack(columns, -1)
+
+
+def halve_valid(x: Tensor, y: Tensor, mask: Tensor, rule: Halving) -> tuple[Tensor, Tensor, Tensor]:
+    """A pair and its mask, halved: the means of valid pixels, and the share of those."""
+    reduce = partial(halve, rule=rule)
+    return of_valid(reduce, x, mask)[0], *of_valid(reduce, y, mask)
 
 
 def luminance_of(local: Moments, c1: float) -> Tensor:

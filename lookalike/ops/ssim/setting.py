@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lookalike.conventions import Border, Halving
+from lookalike.ops.window import Taps
 
 
 class Setting(NamedTuple):
     """A window, what lies beyond the border, and the constants of the formula.
 
     Attributes:
-        taps: the separable window along each axis, summing to 1.
+        taps: the separable window along every axis, or one for each axis, summing to 1.
         border: how the images are extended; ``"valid"`` keeps only windows that fit.
         c1, c2: the constants (K1 L)² and (K2 L)² for the unit range; those of Wang et al. 2004.
         unbias: factor of variances, N/(N-1) for the sample covariance of N equal taps.
@@ -21,7 +22,7 @@ class Setting(NamedTuple):
         'valid'
     """
 
-    taps: tuple[float, ...]
+    taps: Taps
     border: Border = "valid"
     c1: float = 0.01**2
     c2: float = 0.03**2
