@@ -213,7 +213,7 @@ def test_a_wrong_option_is_named(options, words):
     ("options", "words"),
     [
         ({"convention": "scikit-image"}, "has no MS-SSIM"),
-        ({"weights": ()}, "one or more numbers"),
+        ({"weights": ()}, "1 to 32 numbers"),
         ({"weights": (-1.0, 2.0)}, "each of weights"),
         ({"negative": "abs"}, "negative must be one of"),
         ({"small": "pad"}, "small must be one of"),
