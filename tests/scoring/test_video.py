@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from films import write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from skimage import data
 
 from lookalike.cli.main import main
@@ -104,6 +106,43 @@ def test_the_command_shows_percentiles_and_a_curve(tmp_path: Path, capsys: pytes
     assert [frame["frame"] for frame in json.loads(capsys.readouterr().out)["frames"]] == list(range(8))
     assert main([*command, "--latex", "a.tex"]) == 2
     assert "--latex is not for two videos" in capsys.readouterr().err
+
+
+def test_what_counts_of_every_frame_and_grey(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    y, x = film(tmp_path / "a.mkv"), film(tmp_path / "b.mkv", sigma=4)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 8:40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+
+    def said(*more: str) -> dict[str, Any]:
+        code = main(
+            ["score", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "-m", "l1", "ssim", *more, "--json"]
+        )
+        assert code == 0
+        return json.loads(capsys.readouterr().out)
+
+    masked = ["--mask", str(tmp_path / "mask.png")]
+    columns = ["--ignore", "0,0,8,64", "40,0,24,64"]  # the same pixels, by what does not count
+    both = mask > 0
+    both[:16] = False
+    luma = np.array([0.299, 0.587, 0.114])
+    for more, counts, grey in (
+        (masked, mask > 0, False), (columns, mask > 0, False), (["--grey"], mask >= 0, True),
+        ([*masked, "--ignore", "0,0,64,16", "--grey"], both, True),
+    ):  # fmt: skip
+        found = said(*more)
+        apart = [np.abs((a @ luma - b @ luma) if grey else a.astype(float) - b)[counts].mean() / 255
+                 for a, b in zip(x, y, strict=True)]  # fmt: skip
+        [method] = found["statistics"]["methods"].values()
+        assert method["l1"]["mean"] == pytest.approx(np.mean(apart), abs=1e-6)
+        assert method["l1"]["count"] == len(x)
+        images = [measure(a, b, "ssim", mask=counts, grey=grey)[0].value for a, b in zip(x, y, strict=True)]
+        assert method["ssim"]["mean"] == pytest.approx(np.mean(images), abs=1e-6)
+        signature = found["signatures"]["l1"]
+        assert ("|luma:bt601|" in signature) == grey
+        [one] = measure(y[0], y[0], "l1", mask=mask > 0)
+        assert (one.signature.split("|")[2] in signature) == ("--mask" in more)
+        assert ("|ignore:" in signature) == ("--ignore" in more)
 
 
 def test_frames_that_are_missing_or_damaged_are_rows_with_an_error(
