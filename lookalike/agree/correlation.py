@@ -74,8 +74,8 @@ def agreement(
 
     Example:
         >>> scores = np.linspace(-3, 3, 40)
-        >>> found = agreement(scores, 1 + 4 / (1 + np.exp(-scores)), fit="logistic4", resamples=0)
-        >>> [round(part.value, 6) for part in found[1:5]]
+        >>> figures = agreement(scores, 1 + 4 / (1 + np.exp(-scores)), fit="logistic4", resamples=0)
+        >>> [round(part.value, 6) for part in figures[1:5]]
         [1.0, 1.0, 1.0, 0.0]
     """
     choice("agree", "fit", fit, ("logistic4", "logistic5"))
@@ -154,13 +154,13 @@ def _fitted(
     """The parameters of least squares; from several starts unless one is given."""
     curve = _CURVES[fit]
     starts = _starts(z, opinions, fit) if start is None else [start]
-    found = [
+    solutions = [
         optimize.least_squares(
             lambda parameters: curve(z, *parameters) - opinions, guess, x_scale="jac", max_nfev=_STEPS
         )
         for guess in starts
     ]
-    return min(found, key=lambda one: one.cost).x
+    return min(solutions, key=lambda solution: solution.cost).x
 
 
 def _starts(z: NDArray[np.float64], opinions: NDArray[np.float64], fit: Fit) -> list[NDArray[np.float64]]:

@@ -92,15 +92,15 @@ def load(folder: Path, name: str | None = None) -> Database:
         raise ValueError(f"{folder}: no such folder")
     if name is not None:
         choice("agree", "database", name, _READERS)
-    found = name or _recognised(folder)
-    reader, better = _READERS[found]
+    chosen = name or _recognised(folder)
+    reader, better = _READERS[chosen]
     try:
         opinions = list(reader(folder))
     except (KeyError, IndexError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{folder}: not the list of opinions that {found} has ({error})") from None
+        raise ValueError(f"{folder}: not the list of opinions that {chosen} has ({error})") from None
     if not opinions:
         raise ValueError(f"{folder}: the list of opinions is empty")
-    return Database(found, better, opinions)
+    return Database(chosen, better, opinions)
 
 
 def _recognised(folder: Path) -> str:
@@ -225,22 +225,22 @@ class _Files:
         return self._find(name) is not None
 
     def path(self, name: str) -> Path:
-        found = self._find(name)
-        if found is None:
+        path = self._find(name)
+        if path is None:
             raise ValueError(f"{self.folder}: has no {name}")
-        return found
+        return path
 
     def _find(self, name: str) -> Path | None:
-        place = self.folder
+        current = self.folder
         for part in Path(name).parts:
-            if place not in self._listed:
-                inside = place.iterdir() if place.is_dir() else ()
-                self._listed[place] = {path.name.lower(): path for path in inside}
-            found = self._listed[place].get(part.lower())
-            if found is None:
+            if current not in self._listed:
+                inside = current.iterdir() if current.is_dir() else ()
+                self._listed[current] = {path.name.lower(): path for path in inside}
+            entry = self._listed[current].get(part.lower())
+            if entry is None:
                 return None
-            place = found
-        return place
+            current = entry
+        return current
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

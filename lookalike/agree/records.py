@@ -82,22 +82,22 @@ def read(
     )
     if metrics and len(set(metrics)) < len(metrics):
         raise ValueError(f"agree: a metric is named twice in {', '.join(metrics)}")
-    asked = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
-    wanted = asked or [name for name in names if name not in (column, kinds) and _of_numbers(lines, name)]
-    if not wanted:
+    requested = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
+    scored = requested or [name for name in names if name not in (column, kinds) and _of_numbers(lines, name)]
+    if not scored:
         raise ValueError(f"{path}: has no column of scores beside {column!r}")
     return Records(
         _numbers(path, lines, column, blank=False),
         better or ("lower" if column.lower() == "dmos" else "higher"),
-        {name: _numbers(path, lines, name, blank=True) for name in wanted},
+        {name: _numbers(path, lines, name, blank=True) for name in scored},
         [row[kinds] or "" for _, row in lines] if kinds else None,
     )
 
 
 def rises(records: Records, metric: str) -> bool:
     """Whether the scores rise with the opinions, in the data at hand."""
-    there = np.isfinite(records.scores[metric])
-    scores, opinions = records.scores[metric][there], records.opinions[there]
+    finite = np.isfinite(records.scores[metric])
+    scores, opinions = records.scores[metric][finite], records.opinions[finite]
     return len(scores) < LEAST or bool(np.cov(stats.rankdata(scores), stats.rankdata(opinions))[0, 1] >= 0)
 
 
@@ -118,14 +118,14 @@ def shared(records: Records) -> tuple[Records, dict[str, int]]:
         ([1.0, 3.0], {'psnr': 0, 'ssim': 1})
     """
     finite = {name: np.isfinite(scores) for name, scores in records.scores.items()}
-    lacking = {name: int((~there).sum()) for name, there in finite.items()}
+    lacking = {name: int((~mask).sum()) for name, mask in finite.items()}
     kept = np.all(list(finite.values()), axis=0)
     kinds = records.distortions
     return Records(
         records.opinions[kept],
         records.better,
         {name: scores[kept] for name, scores in records.scores.items()},
-        None if kinds is None else [kind for kind, there in zip(kinds, kept, strict=True) if there],
+        None if kinds is None else [kind for kind, mask in zip(kinds, kept, strict=True) if mask],
     ), lacking
 
 
@@ -144,33 +144,33 @@ def by_distortion(
     """
     scores = records.scores[metric]
     kinds = np.array([ALL] * len(scores) if records.distortions is None else records.distortions)
-    there = np.isfinite(scores)
-    if there.sum() < LEAST:
-        raise ValueError(f"agree: needs at least {LEAST} pairs, got {there.sum()} with a score of {metric}")
-    if np.ptp(scores[there]) == 0:
-        raise ValueError(f"agree: all scores of {metric} are {scores[there][0]:g}, which orders nothing")
-    found = {}
+    finite = np.isfinite(scores)
+    if finite.sum() < LEAST:
+        raise ValueError(f"agree: needs at least {LEAST} pairs, got {finite.sum()} with a score of {metric}")
+    if np.ptp(scores[finite]) == 0:
+        raise ValueError(f"agree: all scores of {metric} are {scores[finite][0]:g}, which orders nothing")
+    agreements = {}
     for kind in (ALL, *dict.fromkeys(kinds.tolist())):
-        chosen = there if kind == ALL else there & (kinds == kind)
-        some = scores[chosen], records.opinions[chosen]
-        if kind != ALL and (chosen.sum() < LEAST or any(np.ptp(values) == 0 for values in some)):
+        chosen = finite if kind == ALL else finite & (kinds == kind)
+        chosen_pairs = scores[chosen], records.opinions[chosen]
+        if kind != ALL and (chosen.sum() < LEAST or any(np.ptp(values) == 0 for values in chosen_pairs)):
             continue
-        found[kind] = agreement(*some, rising=rising, fit=fit, resamples=resamples, seed=seed)
-    return found
+        agreements[kind] = agreement(*chosen_pairs, rising=rising, fit=fit, resamples=resamples, seed=seed)
+    return agreements
 
 
-def _named(path: Path, names: Sequence[str], asked: str | None, known: Sequence[str], what: str) -> str:
-    if asked is None:
-        found = _first(names, known)
-        if found is None:
+def _named(path: Path, names: Sequence[str], name: str | None, known: Sequence[str], what: str) -> str:
+    if name is None:
+        column = _first(names, known)
+        if column is None:
             raise ValueError(
                 f"{path}: needs a column of {what} ({', '.join(known)}); it has {', '.join(names)}; "
                 "name the one that is meant"
             )
-        return found
-    if asked not in names:
-        raise ValueError(f"{path}: has no column {asked!r}{meant(asked, names)}; {there_are(asked, names)}")
-    return asked
+        return column
+    if name not in names:
+        raise ValueError(f"{path}: has no column {name!r}{meant(name, names)}; {there_are(name, names)}")
+    return name
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> str | None:

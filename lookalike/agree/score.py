@@ -31,28 +31,34 @@ def score(
         progress: wraps what is left to be scored, to show how far it is.
 
     Raises:
-        ValueError: when the file was made with other metrics or options, or the one beside it is somebody's.
+        ValueError: when the file was made with other metrics or options, or the file beside it is not of lookalike.
     """
-    beside = path.with_name(f"{path.name}.json")
+    sidecar = path.with_name(f"{path.name}.json")
     if path.exists():
-        found = runs.read_json(beside)["signatures"] if beside.exists() else None
-        if found != dict(signatures):
+        stored = runs.read_json(sidecar)["signatures"] if sidecar.exists() else None
+        if stored != dict(signatures):
             raise ValueError(
-                f"{path}: holds scores of {', '.join((found or {}).values()) or 'unknown make'}, not of "
+                f"{path}: holds scores of {', '.join((stored or {}).values()) or 'unknown make'}, not of "
                 f"{', '.join(signatures.values())}; name another file"
             )
-    inputs = (file for one in database.opinions for file in (one.reference, one.image))
-    outputs.claim(beside, who="agree", inputs=inputs, force=None)
+    inputs = (file for opinion in database.opinions for file in (opinion.reference, opinion.image))
+    outputs.claim(sidecar, who="agree", inputs=inputs, force=None)
     column = "mos" if database.better == "higher" else "dmos"
     header = ("reference", "image", "distortion", column, *signatures)
     done = _read(path)
-    runs.write_json(beside, {"database": database.name, "signatures": dict(signatures)})
-    left = [one for one in database.opinions if str(one.image) not in done]
+    runs.write_json(sidecar, {"database": database.name, "signatures": dict(signatures)})
+    left = [opinion for opinion in database.opinions if str(opinion.image) not in done]
     try:
-        for number, one in enumerate(progress(left), 1):
-            values = scorer(one.image, one.reference)
+        for number, opinion in enumerate(progress(left), 1):
+            values = scorer(opinion.image, opinion.reference)
             cells = ("" if values[name] is None else repr(values[name]) for name in signatures)
-            done[str(one.image)] = [str(one.reference), str(one.image), one.distortion, repr(one.opinion), *cells]
+            done[str(opinion.image)] = [
+                str(opinion.reference),
+                str(opinion.image),
+                opinion.distortion,
+                repr(opinion.opinion),
+                *cells,
+            ]
             if number % _BATCH == 0:
                 runs.write_csv(path, header, done.values())
     finally:
