@@ -22,7 +22,7 @@ from lookalike.scoring.pairs import find
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one convention says of a pair.
+    """The result of one convention for a pair.
 
     Attributes:
         convention: its name.
@@ -76,37 +76,41 @@ def run(
     Example:
         >>> from lookalike import samples
         >>> y = samples.sample("camera", 64)
-        >>> readings = {one.convention: one.value for one in run(y * 0.5, y)}
+        >>> readings = {reading.convention: reading.value for reading in run(y * 0.5, y)}
         >>> round(readings["wang2004"], 4), round(readings["scikit-image"], 4)
         (0.7634, 0.7541)
     """
-    ways = _ways(metric)
+    candidates = _candidates(metric)
     loaded = batches.read_pair(
         a, b, data_range=data_range, alpha=alpha, profile=profile, max_pixels=max_pixels, device=device
     )
     x, y, carried = loaded[:3]
     x, y = batches.pair(x, y, who="ruler", data_range=carried, check=check, volumes=x.ndim == 5)
     readings = []
-    for way in ways:
+    for candidate in candidates:
         value, signature, reason = None, "", ""
-        seen = (_half_range(x), _half_range(y)) if way.half_range else (x, y)
+        images = (_half_range(x), _half_range(y)) if candidate.half_range else (x, y)
         try:
-            if reason := weights.missing(*registry.metric_class(way.column.metric).facts.weights):
-                raise ValueError(f"{reason}; lookalike weights fetch {way.column.metric} brings them")
-            made = way.column.made(way.convention)
-            before = loaded.before | {"crop": way.column.crop_border or None, "luma": way.column.luma}
-            before |= {"given": "half-range"} if way.half_range else {}
-            signature = signatures.extended(made.signature(carried), before)
+            if reason := weights.missing(*registry.metric_class(candidate.column.metric).facts.weights):
+                raise ValueError(f"{reason}; lookalike weights fetch {candidate.column.metric} brings them")
+            scorer = candidate.column.made(candidate.convention)
+            before = loaded.before | {"crop": candidate.column.crop_border or None, "luma": candidate.column.luma}
+            before |= {"given": "half-range"} if candidate.half_range else {}
+            signature = signatures.extended(scorer.signature(carried), before)
             with torch.no_grad():
-                value = float(made(*map(way.column.treated, seen)).mean())
+                value = float(scorer(*map(candidate.column.treated, images)).mean())
         except ValueError as error:
             reason = str(error)
         readings.append(
             Reading(
-                convention=way.name, source=way.source, proof=way.proof, value=value, signature=signature,
+                convention=candidate.name,
+                source=candidate.source,
+                proof=candidate.proof,
+                value=value,
+                signature=signature,
                 reason=reason,
             )
-        )  # fmt: skip
+        )
     return readings
 
 
@@ -141,18 +145,22 @@ def of_folders(
         readings = run(files[1], files[0], metric, **options)
         if not kept:
             kept, sums = readings, [0.0] * len(readings)
-        for at, one in enumerate(readings):
-            if one.value is None:
+        for at, reading in enumerate(readings):
+            if reading.value is None:
                 name = pairs.groups[group].pair
-                kept[at] = replace(kept[at], value=None, reason=f"{name}: {one.reason}", signature=one.signature)
-            elif one.signature != kept[at].signature and kept[at].value is not None:
-                raise ValueError(f"ruler: {files[1]}: {one.signature}, and another before; a mean is of one kind")
+                kept[at] = replace(
+                    kept[at], value=None, reason=f"{name}: {reading.reason}", signature=reading.signature
+                )
+            elif reading.signature != kept[at].signature and kept[at].value is not None:
+                raise ValueError(
+                    f"ruler: {files[1]}: {reading.signature}, and another before; a mean is of one kind"
+                )
             else:
-                sums[at] += one.value
+                sums[at] += reading.value
     count = len(pairs)
     return [
-        one if one.value is None else replace(one, value=total / count)
-        for one, total in zip(kept, sums, strict=True)
+        reading if reading.value is None else replace(reading, value=total / count)
+        for reading, total in zip(kept, sums, strict=True)
     ]
 
 
@@ -161,7 +169,7 @@ def _half_range(image: Tensor) -> Tensor:
     return (image + 1) / 2
 
 
-class _Way(NamedTuple):
+class _Candidate(NamedTuple):
     """One way to compute the metric: a convention of the SSIM family, or a variant of PSNR or LPIPS."""
 
     name: str
@@ -172,16 +180,19 @@ class _Way(NamedTuple):
     half_range: bool = False
 
 
-def _ways(metric: str) -> list[_Way]:
+def _candidates(metric: str) -> list[_Candidate]:
     name = registry.metric_class(metric).facts.name
     if name == "psnr" or name.startswith("lpips_"):
         return [
-            _Way(one.name, column(one.column), None, one.source, one.proof, one.half_range)
-            for one in (variants.of_psnr() if name == "psnr" else variants.of_lpips())
+            _Candidate(entry.name, column(entry.column), None, entry.source, entry.proof, entry.half_range)
+            for entry in (variants.of_psnr() if name == "psnr" else variants.of_lpips())
         ]
     if "convention" not in registry.options_of(metric):
-        having = [known for known in registry.catalog() if "convention" in registry.options_of(known)]
+        names = [known for known in registry.catalog() if "convention" in registry.options_of(known)]
         raise ValueError(
-            f"ruler: {metric} has no conventions; {', '.join(having)} have, and psnr and lpips have variants"
+            f"ruler: {metric} has no conventions; {', '.join(names)} have, and psnr and lpips have variants"
         )
-    return [_Way(one.name, Column(name, name), one.name, one.source, one.proof) for one in CONVENTIONS.values()]
+    return [
+        _Candidate(entry.name, Column(name, name), entry.name, entry.source, entry.proof)
+        for entry in CONVENTIONS.values()
+    ]

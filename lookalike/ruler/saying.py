@@ -50,18 +50,18 @@ def giving(readings: Sequence[Reading], text: str) -> list[Reading]:
     """
     number, half = printed(text)
     within = max(half * (1 + 1e-9), FINEST)  # the half itself counts, rounded up or to even
-    return [one for one in readings if one.value is not None and abs(one.value - number) <= within]
+    return [reading for reading in readings if reading.value is not None and abs(reading.value - number) <= within]
 
 
 def nearest(readings: Sequence[Reading], text: str, count: int = 3) -> list[Reading]:
     """The readings closest to a number, closest first; those without a value are left out."""
     number, _ = printed(text)
-    having = [
-        (abs(one.value - number), index)
-        for index, one in enumerate(readings)
-        if one.value is not None and not math.isnan(one.value)
+    distances = [
+        (abs(reading.value - number), index)
+        for index, reading in enumerate(readings)
+        if reading.value is not None and not math.isnan(reading.value)
     ]
-    return [readings[index] for _, index in sorted(having)[:count]]
+    return [readings[index] for _, index in sorted(distances)[:count]]
 
 
 def distance(reading: Reading, text: str) -> float:
@@ -74,11 +74,11 @@ def summary(readings: Sequence[Reading]) -> str:
     """One line: how far the conventions are apart.
 
     Example:
-        >>> made = Reading(convention="a", source="", proof="", value=0.5, signature="")
-        >>> summary([made])
+        >>> reading = Reading(convention="a", source="", proof="", value=0.5, signature="")
+        >>> summary([reading])
         '1 convention from 0.5000 to 0.5000, 0 declined'
     """
-    values = [one.value for one in readings if one.value is not None and not math.isnan(one.value)]
+    values = [reading.value for reading in readings if reading.value is not None and not math.isnan(reading.value)]
     declined = f"{len(readings) - len(values)} declined"
     if not values:
         return declined

@@ -29,7 +29,7 @@ def of_psnr() -> list[Variant]:
     """Every variant of PSNR.
 
     Example:
-        >>> [one.name for one in of_psnr()][:3]
+        >>> [variant.name for variant in of_psnr()][:3]
         ['rgb', 'y', 'luma']
     """
     lumas = (
@@ -37,19 +37,21 @@ def of_psnr() -> list[Variant]:
         ("y", "luma=ycbcr", "Y of MATLAB's rgb2ycbcr, 16 to 235: super-resolution"),
         ("luma", "luma=bt601", "luma by BT.601, 0 to 255"),
     )
-    found = [Variant(name, f"psnr({options})" if options else "psnr", source) for name, options, source in lumas]
+    variants = [Variant(name, f"psnr({options})" if options else "psnr", source) for name, options, source in lumas]
     for crop in CROPS:
         for name, options, source in lumas[:2]:
             column = ", ".join(filter(None, [options, f"crop_border={crop}"]))
-            found.append(Variant(f"{name}-crop{crop}", f"psnr({column})", f"{source}; {crop} px of border cut off"))
-    return found
+            variants.append(
+                Variant(f"{name}-crop{crop}", f"psnr({column})", f"{source}; {crop} px of border cut off")
+            )
+    return variants
 
 
 def of_lpips() -> list[Variant]:
     """Every variant of LPIPS: its three networks, and each with images of the wrong range.
 
     Example:
-        >>> [one.name for one in of_lpips()][:2]
+        >>> [variant.name for variant in of_lpips()][:2]
         ['alex', 'vgg']
     """
     networks = (

@@ -62,11 +62,11 @@ def run(
     crops = None if paper_folder is None else paper.crops(Path(paper_folder))
 
     runs.write_json(folder / runs.ENVIRONMENT, runs.environment(device))  # first: the folder is ours from here on
-    asked = columns()
+    score_columns = columns()
     parts, stems = [], []
     for title, original in read:
         stems.append(runs.file_name(Path(title).stem, stems))
-        parts.append(_photograph(folder, stems[-1], title, original, asked, seed, device))
+        parts.append(_photograph(folder, stems[-1], title, original, score_columns, seed, device))
     record: dict[str, Any] = {
         "kind": "study",
         "format": _FORMAT,
@@ -74,7 +74,7 @@ def run(
         "tolerance": TOLERANCE,
         "move_px": MOVE_PX,
         "published": paper.published(),
-        "columns": [column.described() for column in asked],
+        "columns": [column.described() for column in score_columns],
         "maps": maps.legends(),
         "photographs": parts,
         "paper": None if crops is None else _paper(folder, crops, device),
@@ -96,12 +96,12 @@ def _read(path: Path, alpha: str | None) -> Levels:
 
 
 def _portrait() -> Levels:
-    whole = sample(DEFAULT_NAME)[0, :, *_PORTRAIT].permute(1, 2, 0).double().numpy()
-    return as_levels(np.ascontiguousarray(whole))
+    portrait = sample(DEFAULT_NAME)[0, :, *_PORTRAIT].permute(1, 2, 0).double().numpy()
+    return as_levels(np.ascontiguousarray(portrait))
 
 
 def _photograph(
-    folder: Path, stem: str, title: str, original: Levels, asked: Sequence[Column], seed: int, device: str
+    folder: Path, stem: str, title: str, original: Levels, score_columns: Sequence[Column], seed: int, device: str
 ) -> dict[str, Any]:
     """Make, score, map and write the pictures of one photograph."""
     pictures, target = pictures_of(original, seed)
@@ -114,7 +114,7 @@ def _photograph(
         "channels": 1 if original.ndim == 2 else 3,
         "target_mse": target,
         "target_from": "jpeg" if any(_sets(picture, original, target) for picture in pictures) else "paper",
-        "pictures": [_picture(folder, stem, picture, original, asked, device) for picture in pictures],
+        "pictures": [_picture(folder, stem, picture, original, score_columns, device) for picture in pictures],
     }
 
 
@@ -124,14 +124,18 @@ def _sets(picture: Picture, original: Levels, target: float) -> bool:
 
 
 def _picture(
-    folder: Path, stem: str, picture: Picture, original: Levels, asked: Sequence[Column], device: str
+    folder: Path, stem: str, picture: Picture, original: Levels, score_columns: Sequence[Column], device: str
 ) -> dict[str, Any]:
     file = f"{runs.IMAGES}/{stem}-{runs.file_name(picture.name)}"
     runs.write_png(folder / f"{file}.png", picture.levels)
     drawn: dict[str, Any] = {}
-    for one in maps.maps_of(picture.levels, original, device) if picture.group != "original" else []:
-        runs.write_png(folder / f"{file}-{one.name}.png", one.pixels, one.palette)
-        drawn[one.name] = {"file": f"{file}-{one.name}.png", "limit": one.limit, "mean": one.mean}
+    for image_map in maps.maps_of(picture.levels, original, device) if picture.group != "original" else []:
+        runs.write_png(folder / f"{file}-{image_map.name}.png", image_map.pixels, image_map.palette)
+        drawn[image_map.name] = {
+            "file": f"{file}-{image_map.name}.png",
+            "limit": image_map.limit,
+            "mean": image_map.mean,
+        }
     return {
         "name": picture.name,
         "group": picture.group,
@@ -139,7 +143,7 @@ def _picture(
         "setting": picture.setting,
         "note": picture.note,
         "file": f"{file}.png",
-        "scores": scores_of(asked, picture.levels, original, device),
+        "scores": scores_of(score_columns, picture.levels, original, device),
         "maps": drawn,
     }
 

@@ -73,19 +73,19 @@ def crops(folder: Path) -> dict[str, Levels]:
     Raises:
         UnreadableImage: when one is missing, is no 8-bit grey picture, or has another size than the first.
     """
-    found: dict[str, Levels] = {}
+    by_letter: dict[str, Levels] = {}
     for row in FIGURE_1:
         path = folder / f"fig1_{row.letter}.png"
         levels = load(path)
-        first = found.setdefault("a", levels)
+        first = by_letter.setdefault("a", levels)
         if levels.ndim != 2 or levels.dtype != first.dtype or str(levels.dtype) != "uint8":
             raise UnreadableImage(
                 f"{path}: the figure's crops are 8-bit grey, this is {levels.dtype} {levels.shape}"
             )
         if levels.shape != first.shape:
             raise UnreadableImage(f"{path}: has shape {levels.shape}, fig1_a.png {first.shape}; they must agree")
-        found[row.letter] = levels
-    return found
+        by_letter[row.letter] = levels
+    return by_letter
 
 
 def beside(pictures: dict[str, Levels], device: str = "cpu") -> dict[str, Any]:
@@ -112,10 +112,10 @@ def beside(pictures: dict[str, Levels], device: str = "cpu") -> dict[str, Any]:
             ],
         ),
     ]
-    asked = [column for *_, ours in groups for column in ours]
+    score_columns = [column for *_, ours in groups for column in ours]
     rows = []
     for row in FIGURE_1:
-        scores = scores_of(asked, pictures[row.letter], pictures["a"], device)
+        scores = scores_of(score_columns, pictures[row.letter], pictures["a"], device)
         published = {"mse": row.mse, "ssim": row.ssim, "cw_ssim": row.cw_ssim}
         rows.append({"letter": row.letter, "title": row.title, "paper": published, "ours": scores})
     compared = [

@@ -132,15 +132,15 @@ def match(original: Levels, name: str, target: float, seed: int = 0) -> Match:
         return plain
     dithered = _search(original, name, target, seed, dither=True)
     if _off(dithered, target) > TOLERANCE:
-        nearest = min(plain, dithered, key=lambda found: _off(found, target))
+        nearest = min(plain, dithered, key=lambda candidate: _off(candidate, target))
         note = f"cannot have the target error here: MSE {nearest.error:.1f} is the nearest to {target:.1f}"
         return Match(nearest.strength, nearest.levels, nearest.error, note)
     note = f"rounded by dither: whole levels come no nearer than MSE {plain.error:.1f}"
     return Match(dithered.strength, dithered.levels, dithered.error, note)
 
 
-def _off(found: Match, target: float) -> float:
-    return abs(found.error - target) / target if target else float(found.error > 0)
+def _off(candidate: Match, target: float) -> float:
+    return abs(candidate.error - target) / target if target else float(candidate.error > 0)
 
 
 def _search(original: Levels, name: str, target: float, seed: int, dither: bool) -> Match:
@@ -157,12 +157,12 @@ def _search(original: Levels, name: str, target: float, seed: int, dither: bool)
             break
         low, high = high, min(2 * high, kind.most)
         latest = at(high)
-        best = min(best, latest, key=lambda found: _off(found, target))
+        best = min(best, latest, key=lambda candidate: _off(candidate, target))
     for _ in range(_HALVINGS):
         if _off(best, target) <= _CLOSE:
             break
         middle = at((low + high) / 2)
-        best = min(best, middle, key=lambda found: _off(found, target))
+        best = min(best, middle, key=lambda candidate: _off(candidate, target))
         low, high = (low, middle.strength) if middle.error >= target else (middle.strength, high)
     return best
 
@@ -183,15 +183,15 @@ def jpeg_at_target(original: Levels) -> tuple[Match, float]:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if at(middle).error > PAPER_MSE else (low, middle)
-    found = min(at(low), at(high), key=lambda one: _off(one, PAPER_MSE))
-    if _off(found, PAPER_MSE) <= 0.25:
-        return found, found.error
-    found = at(_QUALITIES[1]) if found.error > PAPER_MSE else at(round(100 - _USUAL_LOSS))
-    if found.error < 1:
+    chosen = min(at(low), at(high), key=lambda candidate: _off(candidate, PAPER_MSE))
+    if _off(chosen, PAPER_MSE) <= 0.25:
+        return chosen, chosen.error
+    chosen = at(_QUALITIES[1]) if chosen.error > PAPER_MSE else at(round(100 - _USUAL_LOSS))
+    if chosen.error < 1:
         note = f"leaves this picture nearly as it is: the target is the paper's {PAPER_MSE:.0f} instead"
-        return Match(found.strength, found.levels, found.error, note), PAPER_MSE
+        return Match(chosen.strength, chosen.levels, chosen.error, note), PAPER_MSE
     note = f"no quality comes near the paper's MSE of {PAPER_MSE:.0f}; this one sets the target"
-    return Match(found.strength, found.levels, found.error, note), found.error
+    return Match(chosen.strength, chosen.levels, chosen.error, note), chosen.error
 
 
 def pictures_of(original: Levels, seed: int = 0) -> tuple[list[Picture], float]:
@@ -214,8 +214,8 @@ def pictures_of(original: Levels, seed: int = 0) -> tuple[list[Picture], float]:
         add("four", name, strength, distorted(original, name, strength, seed))
     first, target = jpeg_at_target(original)
     for name in _EQUAL:
-        found = match(original, name, target, seed)
-        add("equal", name, found.strength, found.levels, found.note)
+        matched = match(original, name, target, seed)
+        add("equal", name, matched.strength, matched.levels, matched.note)
         if name == "impulse_noise":  # the figure's order
             add("equal", "jpeg", first.strength, first.levels, first.note)
     for name, strength in movements(original.shape[0], original.shape[1]).items():

@@ -50,14 +50,18 @@ def _photograph(photograph: Mapping[str, Any], columns: Sequence[Mapping[str, An
 
 def _paper(paper: Mapping[str, Any]) -> list[str]:
     titles = [
-        title for one in paper["compared"] for title in (one["title"], *(ours["title"] for ours in one["ours"]))
+        title
+        for comparison in paper["compared"]
+        for title in (comparison["title"], *(ours["title"] for ours in comparison["ours"]))
     ]
     rows: list[list[str]] = []
     for row in paper["rows"]:
         numbers: list[str] = []
-        for one in paper["compared"]:
-            numbers.append(runs.shown(row["paper"][one["paper"]], one["digits"]))
-            numbers += [runs.shown(row["ours"][ours["name"]]["value"], ours["digits"]) for ours in one["ours"]]
+        for comparison in paper["compared"]:
+            numbers.append(runs.shown(row["paper"][comparison["paper"]], comparison["digits"]))
+            numbers += [
+                runs.shown(row["ours"][ours["name"]]["value"], ours["digits"]) for ours in comparison["ours"]
+            ]
         rows.append([f"{row['letter']} {row['title']}", *numbers])
     return [
         f"the paper beside ours: {paper['citation']}",
@@ -68,8 +72,8 @@ def _paper(paper: Mapping[str, Any]) -> list[str]:
 
 def _aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as what they hold, titles broken at their spaces and set above them."""
-    broken = [title.split()[::-1] for title in titles]
-    head = [["", *words] for words in zip_longest(*broken, fillvalue="")][::-1]
+    title_words = [title.split()[::-1] for title in titles]
+    head = [["", *words] for words in zip_longest(*title_words, fillvalue="")][::-1]
     cells = [*head, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(titles) + 1)]
     return [
