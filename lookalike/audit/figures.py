@@ -67,8 +67,8 @@ def measure(target: str | nn.Module | Subject, *, device: str = "cpu") -> Figure
         ValueError, TypeError: when there is no such target, as `audit.subject_of` says.
 
     Example:
-        >>> found = measure("l2")
-        >>> found.reached, [round(b / a, 2) for a, b in zip(found.pull, found.pull[1:])]
+        >>> figures = measure("l2")
+        >>> figures.reached, [round(b / a, 2) for a, b in zip(figures.pull, figures.pull[1:])]
         (1.0, [5.0, 3.83])
     """
     subject = target if isinstance(target, Subject) else subject_of(target, device)
@@ -83,9 +83,9 @@ def measure(target: str | nn.Module | Subject, *, device: str = "cpu") -> Figure
 
     curves = {}
     for name in DISTORTIONS:
-        found = tried(f"curve {name}", lambda subject, name=name: _curve(subject, name))
-        if found is not None:
-            curves[name] = found
+        curve = tried(f"curve {name}", lambda subject, name=name: _curve(subject, name))
+        if curve is not None:
+            curves[name] = curve
     return Figures(
         subject.name,
         subject.better,

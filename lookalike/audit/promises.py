@@ -34,7 +34,7 @@ STEP = 1e-6  # of a difference quotient, along a direction of length 1
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one promise.
+    """The result of checking one promise.
 
     Attributes:
         promise: one of `metric.PROMISES`.
@@ -147,18 +147,18 @@ def _batch(subject: Subject) -> Iterator[str]:
     x = torch.cat([distorted(y[:1], "blur", 1.0), distorted(y[1:], "gaussian_noise", 0.2)])
     together = subject.scores(x, y)
     apart = [float(subject(x[i : i + 1], y[i : i + 1])) for i in range(2)]
-    found = together.flatten().tolist() if together.numel() == 2 else [float(together.mean())]
-    wanted = apart if together.numel() == 2 else [sum(apart) / 2]
-    if not all(_close(a, b) for a, b in zip(found, wanted, strict=True)):
-        yield f"together {found}, apart {wanted}"
+    scores = together.flatten().tolist() if together.numel() == 2 else [float(together.mean())]
+    expected = apart if together.numel() == 2 else [sum(apart) / 2]
+    if not all(_close(a, b) for a, b in zip(scores, expected, strict=True)):
+        yield f"together {scores}, apart {expected}"
 
 
 def _pure(subject: Subject) -> Iterator[str]:
     """The inputs are left as they were, and the same call gives the same number."""
     x, y = _noisy_pair(subject)
-    given = x.clone(), y.clone()
-    subject.module(*given)
-    pairs = zip("xy", given, (x, y), strict=True)
+    inputs = x.clone(), y.clone()
+    subject.module(*inputs)
+    pairs = zip("xy", inputs, (x, y), strict=True)
     changed = [name for name, image, before in pairs if not torch.equal(image, before)]
     if changed:
         yield f"it changes {' and '.join(changed)} in place"
@@ -172,7 +172,7 @@ def _data_range(subject: Subject) -> Iterator[str]:
     if subject.rebuilt is None:
         return
     x, y = (image.mul(255).round() for image in _noisy_pair(subject))
-    wanted = float(subject(x / 255, y / 255))
+    expected = float(subject(x / 255, y / 255))
     cases: list[tuple[str, Any, tuple[Tensor, Tensor]]] = [
         ("255", 255.0, (x, y)),
         ("uint8", 255.0, (x.to(torch.uint8), y.to(torch.uint8))),
@@ -181,8 +181,8 @@ def _data_range(subject: Subject) -> Iterator[str]:
         cases.append(("(-1, 1)", (-1.0, 1.0), (x / 127.5 - 1, y / 127.5 - 1)))
     for name, data_range, scaled in cases:
         score = float(subject.rebuilt(data_range)(*scaled).mean())
-        if not _close(score, wanted):
-            yield f"{name}: {score:.9g} instead of {wanted:.9g}"
+        if not _close(score, expected):
+            yield f"{name}: {score:.9g} instead of {expected:.9g}"
 
 
 def _channels(subject: Subject) -> Iterator[str]:
@@ -190,9 +190,9 @@ def _channels(subject: Subject) -> Iterator[str]:
     if subject.channels != 3:
         return
     x, y = _noisy_pair(subject)
-    wanted, swapped = float(subject(x, y)), float(subject(x.flip(1), y.flip(1)))
-    if not _close(wanted, swapped):
-        yield f"RGB {wanted:.9g}, BGR {swapped:.9g}"
+    expected, swapped = float(subject(x, y)), float(subject(x.flip(1), y.flip(1)))
+    if not _close(expected, swapped):
+        yield f"RGB {expected:.9g}, BGR {swapped:.9g}"
 
 
 def _gradcheck(subject: Subject) -> Iterator[str]:
@@ -209,9 +209,9 @@ def _reach(subject: Subject) -> Iterator[str]:
     """Every pixel of the judged image has a gradient."""
     x, y = (image.double() for image in _noisy_pair(subject))
     [gradient] = torch.autograd.grad(subject(x.requires_grad_(), y), x)
-    reached = float((gradient != 0).double().mean())
-    if reached < 1:
-        yield f"{reached:.2%} of the pixels"
+    share = float((gradient != 0).double().mean())
+    if share < 1:
+        yield f"{share:.2%} of the pixels"
 
 
 def _finite(subject: Subject) -> Iterator[str]:
@@ -252,9 +252,9 @@ def _autocast(subject: Subject) -> Iterator[str]:
         yield f"{mixed:.6g} instead of {plain:.6g} under autocast"
     for dtype in (torch.bfloat16, torch.float16):
         half = x.to(dtype), y.to(dtype)
-        wanted, score = float(subject(half[0].float(), half[1].float())), float(subject(*half))
-        if not _close(score, wanted):
-            yield f"{score:.6g} instead of {wanted:.6g} for {dtype} input"
+        expected, score = float(subject(half[0].float(), half[1].float())), float(subject(*half))
+        if not _close(score, expected):
+            yield f"{score:.6g} instead of {expected:.6g} for {dtype} input"
 
 
 def _compile(subject: Subject) -> Iterator[str]:
@@ -262,27 +262,27 @@ def _compile(subject: Subject) -> Iterator[str]:
     x, y = _noisy_pair(subject)
     torch.compiler.reset()
     compiled = torch.compile(subject.module, fullgraph=True, backend="eager")
-    score, wanted = float(compiled(x.clone(), y.clone()).mean()), float(subject(x, y))
-    if not _close(score, wanted):
-        yield f"{score:.9g} instead of {wanted:.9g}"
+    score, expected = float(compiled(x.clone(), y.clone()).mean()), float(subject(x, y))
+    if not _close(score, expected):
+        yield f"{score:.9g} instead of {expected:.9g}"
 
 
 def _copies(subject: Subject) -> Iterator[str]:
     """A deep copy, a pickle and a loaded state dict give the same number."""
     x, y = _noisy_pair(subject)
-    wanted = float(subject(x, y))
-    made = {"deepcopy": copy.deepcopy(subject.module)}
+    expected = float(subject(x, y))
+    copies = {"deepcopy": copy.deepcopy(subject.module)}
     if isinstance(subject.module, nn.Module):
-        made["pickle"] = pickle.loads(pickle.dumps(subject.module))
+        copies["pickle"] = pickle.loads(pickle.dumps(subject.module))
         buffer = io.BytesIO()
         torch.save(subject.module.state_dict(), buffer)
         buffer.seek(0)
-        made["state_dict"] = copy.deepcopy(subject.module)
-        made["state_dict"].load_state_dict(torch.load(buffer, weights_only=True))
-    for name, twin in made.items():
+        copies["state_dict"] = copy.deepcopy(subject.module)
+        copies["state_dict"].load_state_dict(torch.load(buffer, weights_only=True))
+    for name, twin in copies.items():
         score = float(twin(x.clone(), y.clone()).mean())
-        if score != wanted:
-            yield f"{name}: {score!r} instead of {wanted!r}"
+        if score != expected:
+            yield f"{name}: {score!r} instead of {expected!r}"
 
 
 def _threads(subject: Subject) -> Iterator[str]:
@@ -298,8 +298,8 @@ def _threads(subject: Subject) -> Iterator[str]:
         return [float(subject(*pairs[number])) for _ in range(2)]
 
     with torch.no_grad(), ThreadPoolExecutor(len(pairs)) as pool:
-        for number, found in enumerate(pool.map(scores, range(len(pairs)))):
-            wrong = [score for score in found if score != alone[number]]
+        for number, results in enumerate(pool.map(scores, range(len(pairs)))):
+            wrong = [score for score in results if score != alone[number]]
             if wrong:
                 yield f"{wrong[0]!r} instead of {alone[number]!r}"
                 return
@@ -333,12 +333,12 @@ def _moves(subject: Subject) -> Iterator[str]:
     if not isinstance(subject.module, nn.Module):
         return
     x, y = _noisy_pair(subject)
-    wanted = float(subject(x, y))
+    expected = float(subject(x, y))
     for name in ("half", "bfloat16"):
         moved = getattr(copy.deepcopy(subject.module), name)().float()
         score = float(moved(x.clone(), y.clone()).mean())
-        if score != wanted:
-            yield f"{score!r} instead of {wanted!r} after {name}() and float()"
+        if score != expected:
+            yield f"{score!r} instead of {expected!r} after {name}() and float()"
 
 
 def _checkpoint(subject: Subject) -> Iterator[str]:
@@ -378,20 +378,20 @@ def _second(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
 def _differentiates(subject: Subject, function: Callable[[Tensor, Tensor], Tensor]) -> Iterator[str]:
     """Compare the gradient to each image, along a direction, with a central difference in float64."""
     pair = [image.double() for image in _noisy_pair(subject)]
-    for place, name in enumerate(("x", "y")):
+    for index, name in enumerate(("x", "y")):
         inputs = [image.clone() for image in pair]
-        inputs[place].requires_grad_()
-        [gradient] = torch.autograd.grad(function(*inputs), inputs[place])
-        direction = _direction(pair[place], place)
-        wanted = float((gradient * direction).sum())
+        inputs[index].requires_grad_()
+        [gradient] = torch.autograd.grad(function(*inputs), inputs[index])
+        direction = _direction(pair[index], index)
+        slope = float((gradient * direction).sum())
         ends = []
         for sign in (1, -1):
             moved = list(pair)
-            moved[place] = pair[place] + sign * STEP * direction
+            moved[index] = pair[index] + sign * STEP * direction
             ends.append(float(function(*moved).detach()))
-        found = (ends[0] - ends[1]) / (2 * STEP)
-        if not abs(found - wanted) <= 1e-4 + 1e-3 * abs(found):
-            yield f"to {name}: {wanted:.6g} instead of {found:.6g}, the difference quotient"
+        quotient = (ends[0] - ends[1]) / (2 * STEP)
+        if not abs(quotient - slope) <= 1e-4 + 1e-3 * abs(quotient):
+            yield f"to {name}: {slope:.6g} instead of {quotient:.6g}, the difference quotient"
 
 
 def _direction(like: Tensor, seed: int) -> Tensor:

@@ -165,9 +165,9 @@ def _imported(path: str, device: str) -> tuple[Any, Callable[[Any], Any] | None]
     return build(1.0), build if takes_range or ours else None
 
 
-def _parameters(made: Any) -> tuple[str, ...]:
+def _parameters(function: Any) -> tuple[str, ...]:
     try:
-        return tuple(inspect.signature(made).parameters)
+        return tuple(inspect.signature(function).parameters)
     except ValueError:  # some built-in functions have no signature
         return ()
 
