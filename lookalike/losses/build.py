@@ -75,9 +75,9 @@ def loss(
         if convention is not None and "convention" in registry.options_of(term.name):
             options.setdefault("convention", convention)
         parts.append((term.weight, registry.get(term.name, **{**shared, **options})))
-    made = combine(parts)
-    made.warn_if_blind()
-    return made
+    combined = combine(parts)
+    combined.warn_if_blind()
+    return combined
 
 
 def is_preset(name: str) -> bool:
@@ -92,7 +92,7 @@ def is_preset(name: str) -> bool:
     if name.partition("/")[0] in registry.names():  # a division, which the grammar answers
         return False
     near = difflib.get_close_matches(name, [*registry.names(), *presets.PRESETS], 1, 0.3)
-    return "/" in name or "@" in name or any(one in presets.PRESETS for one in near)
+    return "/" in name or "@" in name or any(word in presets.PRESETS for word in near)
 
 
 def prepare(target: str | Metric | Loss, reference: Tensor, **options: Any) -> Prepared:
@@ -120,8 +120,8 @@ def prepare(target: str | Metric | Loss, reference: Tensor, **options: Any) -> P
         (0.0, [0.0, 0.0])
     """
     if isinstance(target, str):
-        made = registry.get(target, **options) if target in registry.names() else loss(target, **options)
-        return made.prepare(reference)
+        term = registry.get(target, **options) if target in registry.names() else loss(target, **options)
+        return term.prepare(reference)
     if not isinstance(target, Metric | Loss):
         raise TypeError(f"prepare: needs a metric, a loss, or text that names one; got {type(target).__name__}")
     if options:

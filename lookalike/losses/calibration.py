@@ -49,11 +49,11 @@ def calibrate(
     if not isinstance(loss, Loss):
         raise TypeError(f"calibrate: needs a loss, such as lookalike.loss('ssim + l1'); got {type(loss).__name__}")
     loss.refuse_schedules("calibrate")
-    wanted = dict.fromkeys(loss.weights, 1.0)
+    ratios = dict.fromkeys(loss.weights, 1.0)
     for name, share in (ratio or {}).items():
         if name not in loss.weights:
             raise ValueError(f"calibrate: no term is called {name!r}; there are {', '.join(loss.weights)}")
-        wanted[name] = real("calibrate", f"the ratio of {name}", share, above=0)
+        ratios[name] = real("calibrate", f"the ratio of {name}", share, above=0)
     if not (isinstance(x, Tensor) and x.is_floating_point()):
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"calibrate: x must be a float tensor, for it needs gradients; got {kind}. Use x / 255")
@@ -70,17 +70,19 @@ def calibrate(
             raise ValueError(f"calibrate: {name} has no gradient at these images; use some that differ")
     weights = dict.fromkeys(loss.weights, 0.0)
     for name in active:
-        scale = before[active[0]] / wanted[active[0]]
-        weights[name] = loss.weights[name] * scale * wanted[name] / before[name]
-    made = Loss({name: (weights[name], metric) for name, metric in zip(loss.weights, loss.metrics, strict=True)})
+        scale = before[active[0]] / ratios[active[0]]
+        weights[name] = loss.weights[name] * scale * ratios[name] / before[name]
+    balanced = Loss(
+        {name: (weights[name], metric) for name, metric in zip(loss.weights, loss.metrics, strict=True)}
+    )
     if report is not None:
-        after = strengths(made, x, y)
+        after = strengths(balanced, x, y)
         report(f"{'term':<20}{'weight':>12}{'pull':>12}{'→ weight':>14}{'pull':>12}")
         for name in loss.weights:
             report(
                 f"{name:<20}{loss.weights[name]:>12.5g}{before[name]:>12.5g}{weights[name]:>14.5g}{after[name]:>12.5g}"
             )
-    return made
+    return balanced
 
 
 def strengths(loss: Loss, x: Tensor, y: Tensor) -> dict[str, float]:

@@ -116,8 +116,8 @@ def centre(image: Tensor) -> Tensor:
         >>> round(float(g[64, 64]), 4), round(float(g[63:66, 63:66].sum()), 4)
         (0.6187, 0.9989)
     """
-    places = (torch.arange(side, dtype=image.dtype, device=image.device) - side // 2 for side in image.shape[2:])
-    row, column = (torch.softmax(-place.square() / (2 * CENTRE_SIGMA**2), 0) for place in places)
+    offsets = (torch.arange(side, dtype=image.dtype, device=image.device) - side // 2 for side in image.shape[2:])
+    row, column = (torch.softmax(-offset.square() / (2 * CENTRE_SIGMA**2), 0) for offset in offsets)
     return torch.outer(row, column)
 
 
