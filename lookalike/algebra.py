@@ -371,14 +371,14 @@ class Loss(Term):
     ) -> None:
         own = self._state(prefix)
         start = f"{prefix}weights."
-        given = {key for key in state_dict if key.startswith(start) or key == f"{prefix}step"}
+        stored = {key for key in state_dict if key.startswith(start) or key == f"{prefix}step"}
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-        unexpected_keys[:] = [key for key in unexpected_keys if key not in given]
-        if not given:
+        unexpected_keys[:] = [key for key in unexpected_keys if key not in stored]
+        if not stored:
             return
-        if given != set(own):
+        if stored != set(own):
             names = ", ".join(key.removeprefix(start) for key in state_dict if key.startswith(start))
             here = ", ".join(self._weights)
             error_msgs.append(f"loss: the state is of {names or 'no terms'}, this loss has {here}")
@@ -403,9 +403,9 @@ class Loss(Term):
 
 
 def _signature(term: nn.Module) -> str:
-    """What a term says of how its number is made; of a third-party module that says nothing, its class's name."""
-    say = getattr(term, "signature", None)
-    return str(say()) if callable(say) else type(term).__name__
+    """The signature of a term; of a third-party module without one, the name of its class."""
+    signature = getattr(term, "signature", None)
+    return str(signature()) if callable(signature) else type(term).__name__
 
 
 def as_loss(term: nn.Module, x: Tensor, y: Tensor | Prepared, mask: Tensor | None = None) -> Tensor:

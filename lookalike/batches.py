@@ -32,7 +32,7 @@ ChannelAxis = int | Literal["last"] | None
 
 _INTEGER_RANGE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_PLAIN_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)  # whose range is whatever is said
+_PLAIN_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)  # their range is the one stated
 
 
 def check_range(data_range: Range, who: str) -> None:
@@ -77,7 +77,7 @@ def pair(
         y: references, same shape, device and kind of dtype.
         who: the metric that asks; it begins every message.
         data_range: range of float inputs, None for 1. uint8 and uint16 carry their own, and saying another is an
-            error; for other integers it must be said.
+            error; for other integers it must be given.
         check: ``"values"`` also looks at the values (one pass over the data); ``"shapes"`` does not. Values
             are never looked at in compiled, exported, traced and captured graphs, in transforms of
             ``torch.func``, and on the meta device. NaN passes both.
@@ -184,10 +184,10 @@ def _check_pair(
     if x.device != y.device:
         raise ValueError(f"{who}: x is on {x.device} and y on {y.device}; move one of them with .to()")
     if channels is not None and x.shape[1] not in channels:
-        wanted = " or ".join(str(count) for count in channels)
+        accepted = " or ".join(str(count) for count in channels)
         grey = "; a grey image becomes RGB by x.expand(-1, 3, -1, -1), in a file by saving it as RGB"
         raise ValueError(
-            f"{who}: needs {wanted} channel(s), got {x.shape[1]} in shape {tuple(x.shape)}"
+            f"{who}: needs {accepted} channel(s), got {x.shape[1]} in shape {tuple(x.shape)}"
             f"{grey if x.shape[1] == 1 and 3 in channels else ''}"
         )
     if min(x.shape[2:]) < min_side:
@@ -339,8 +339,8 @@ def mask_for(x: Tensor, mask: Tensor, who: str, check: Check = "values") -> Tens
         raise TypeError(f"{who}: mask must be boolean or floats in [0, 1], got {mask.dtype}; write mask > 0")
     shapes = [tuple(x.shape), (x.shape[0], 1, *x.shape[2:])]
     if tuple(mask.shape) not in shapes:
-        wanted = " or ".join(map(str, shapes))
-        raise ValueError(f"{who}: mask must have shape {wanted}, got {tuple(mask.shape)}")
+        expected = " or ".join(map(str, shapes))
+        raise ValueError(f"{who}: mask must have shape {expected}, got {tuple(mask.shape)}")
     if mask.device != x.device:
         raise ValueError(f"{who}: mask is on {mask.device}, the images on {x.device}; move it with .to()")
     if check == "values" and mask.dtype != torch.bool and mask.numel() and readable(mask):

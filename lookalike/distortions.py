@@ -208,10 +208,10 @@ def _moved(image: FloatImage, matrix: NDArray[np.float64], offset: tuple[float, 
     """Each plane read at ``matrix @ (position - centre) + centre + offset``."""
     centre = (np.array(image.shape[:2]) - 1) / 2
     start = centre - matrix @ centre + offset
-    whole = np.column_stack([matrix, start])
+    affine = np.column_stack([matrix, start])
     planes = image[..., None] if image.ndim == 2 else image
     moved = [
-        ndimage.affine_transform(planes[..., channel], whole, order=3, mode="reflect")
+        ndimage.affine_transform(planes[..., channel], affine, order=3, mode="reflect")
         for channel in range(planes.shape[2])
     ]
     return np.stack(moved, axis=-1).reshape(image.shape)

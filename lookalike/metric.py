@@ -132,7 +132,7 @@ class Metric(Frozen, Term):
 
     @property
     def data_range(self) -> Range:
-        """Of float inputs; 1 where none was said."""
+        """The range of float inputs; 1 where none was given."""
         return 1.0 if self._stated_range is None else self._stated_range
 
     @data_range.setter

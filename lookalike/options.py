@@ -122,8 +122,8 @@ def _bounds(above: float, least: float, most: float) -> str:
         f"of at least {least:g}" if least > -math.inf else "",
         f"of at most {most:g}" if most < math.inf else "",
     ]
-    said = " and ".join(part for part in parts if part)
-    return f" {said}" if said else " that is finite"
+    clause = " and ".join(part for part in parts if part)
+    return f" {clause}" if clause else " that is finite"
 
 
 def whole(who: str, name: str, value: Any, *, least: int = 1, most: int | None = None, odd: bool = False) -> int:
@@ -177,9 +177,9 @@ def reals(
         Traceback (most recent call last):
         TypeError: ssim: K must be 2 numbers, got 0.01
     """
-    wanted = f"{count} numbers" if count is not None else f"1 to {_MOST_NUMBERS} numbers"
+    expected = f"{count} numbers" if count is not None else f"1 to {_MOST_NUMBERS} numbers"
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"{who}: {name} must be {wanted}, got {values!r}")
+        raise TypeError(f"{who}: {name} must be {expected}, got {values!r}")
     if len(values) != count if count is not None else not 0 < len(values) <= _MOST_NUMBERS:
-        raise ValueError(f"{who}: {name} must be {wanted}, got {values!r}")
+        raise ValueError(f"{who}: {name} must be {expected}, got {values!r}")
     return tuple(real(who, f"each of {name}", value, above=above, least=least) for value in values)

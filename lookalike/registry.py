@@ -16,7 +16,7 @@ from lookalike.weights import known
 
 @cache
 def _scan() -> dict[str, type[Metric]]:
-    found: dict[str, type[Metric]] = {}
+    classes: dict[str, type[Metric]] = {}
     for module in sorted(entry.name for entry in pkgutil.iter_modules(metrics.__path__)):
         room = importlib.import_module(f"{metrics.__name__}.{module}")
         for value in vars(room).values():
@@ -24,10 +24,10 @@ def _scan() -> dict[str, type[Metric]]:
                 continue
             if value.__module__ == room.__name__ and "facts" in vars(value):
                 for name in (value.facts.name, *value.facts.aliases):
-                    if name in found:
-                        raise ValueError(f"registry: {found[name]} and {value} are both called {name!r}")
-                    found[name] = value
-    return found
+                    if name in classes:
+                        raise ValueError(f"registry: {classes[name]} and {value} are both called {name!r}")
+                    classes[name] = value
+    return classes
 
 
 def catalog() -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 
 def number(value: float) -> str:
-    """A number as short as it can be said without loss.
+    """A number in the shortest form that loses nothing.
 
     Example:
         >>> number(1.0), number(0.03), number(1 / 3)
