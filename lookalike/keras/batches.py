@@ -102,9 +102,9 @@ def pair(
     if 0 in (count, *(side for side in spatial if known(side))):
         raise ValueError(f"{who}: y_true has an empty dimension: {shapes[0]}; only the batch may be empty")
     if channels is not None and count not in channels:
-        wanted = " or ".join(map(str, channels))
+        accepted = " or ".join(map(str, channels))
         raise ValueError(
-            f"{who}: needs {wanted} channel(s), got {count} in shape {tuple(merged)} as {data_format}; "
+            f"{who}: needs {accepted} channel(s), got {count} in shape {tuple(merged)} as {data_format}; "
             "pass data_format= where the channels are elsewhere"
         )
     if any(known(side) and side < min_side for side in spatial):
@@ -144,15 +144,15 @@ def as_tensor(batch: Any, dtype: str | None = None) -> Any:
 
 
 def range_of(y_true: Any, y_pred: Any, data_range: DataRange | None, who: str) -> tuple[float, float]:
-    """The two ends of the range of a pair, by what is said and by what its dtypes carry.
+    """The two ends of the range of a pair, from ``data_range`` and from what its dtypes carry.
 
     Floats are in ``data_range``, None being [0, 1]. uint8 and uint16 are 0-255 and 0-65535, and another range is an
-    error. Other integers are in ``data_range``, which must be said. Where one of a pair is an integer and the other
-    is not, as a model's output beside 8-bit images, both are in ``data_range``, which must be said too.
+    error. Other integers are in ``data_range``, which must be given. Where one of a pair holds integers and the
+    other does not, as a model's output beside 8-bit images, both are in ``data_range``, which must be given too.
 
     Raises:
         ValueError: for a range that contradicts the dtype, and for two kinds without a range.
-        TypeError: for integers that carry no range, where none is said, and for what is no number.
+        TypeError: for integers that carry no range, where none is given, and for what is no number.
 
     Example:
         >>> image = np.zeros((1, 2, 2, 1), "uint8")
@@ -225,11 +225,11 @@ def weights_of(
     at = len(images) - 1 if data_format == "channels_last" else 1
     grey = (*images[:at], *images[at + 1 :])
     fits = [images, (*images[:at], 1, *images[at + 1 :]), grey] if masks else []
-    for wanted in fits:
-        if len(wanted) == len(sizes) and all(
-            a == b for a, b in zip(sizes, wanted, strict=True) if a is not None and b is not None
+    for fit in fits:
+        if len(fit) == len(sizes) and all(
+            a == b for a, b in zip(sizes, fit, strict=True) if a is not None and b is not None
         ):
-            if wanted is grey:
+            if fit is grey:
                 sample_weight = sample_weight[:, None] if at == 1 else sample_weight[..., None]
             return None, sample_weight
     also = f", or a mask {' or '.join(map(str, fits))}" if masks else ": this score has no pixels to weigh"
@@ -273,20 +273,20 @@ def _dtype(batch: Any) -> str:
 
 def _dimensions(batch: Any, name: str, who: str, data_format: DataFormat, volumes: bool) -> tuple[int | None, ...]:
     shape = getattr(batch, "shape", None)
-    wanted = _SHAPES[data_format]
+    layout = _SHAPES[data_format]
     if shape is None:
-        raise ValueError(f"{who}: {name} must be a tensor {wanted}, got {type(batch).__name__}")
+        raise ValueError(f"{who}: {name} must be a tensor {layout}, got {type(batch).__name__}")
     try:
         dimensions = tuple(shape)
     except ValueError:  # TensorFlow's way to say that it does not even know the rank
         raise ValueError(
-            f"{who}: the rank of {name} is not known when the graph is built; it must be {wanted}, "
+            f"{who}: the rank of {name} is not known when the graph is built; it must be {layout}, "
             "set it with tf.ensure_shape"
         ) from None
     if len(dimensions) not in ((4, 5) if volumes else (4,)):
-        also = f", volumes {wanted.replace('height', 'depth, height')}" if volumes else ""
+        also = f", volumes {layout.replace('height', 'depth, height')}" if volumes else ""
         raise ValueError(
-            f"{who}: {name} must be {wanted}, got shape {dimensions}; "
+            f"{who}: {name} must be {layout}, got shape {dimensions}; "
             f"{'add the missing dimensions' if len(dimensions) < 4 else 'reshape it'}{also}"
         )
     return dimensions

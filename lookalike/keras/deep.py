@@ -140,7 +140,7 @@ def _distances(x: Any, y: Any, kind: str) -> Any:
     products = planes.product_of(x, ops.transpose(y, (0, 2, 1)))
     if kind == "cosine":
         return ops.relu(0.5 - 0.5 * products)
-    squares = [ops.sum(ops.square(one), 2) for one in (x, y)]
+    squares = [ops.sum(ops.square(vectors), 2) for vectors in (x, y)]
     return ops.relu(ops.expand_dims(squares[0], 2) + ops.expand_dims(squares[1], 1) - 2 * products)
 
 

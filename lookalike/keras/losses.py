@@ -73,7 +73,7 @@ class _Loss(keras.losses.Loss):
 
 
 class _Reduction(keras.losses.Loss):
-    """Keras' way to weigh and reduce values that are there already."""
+    """Keras' weighting and reduction of values that are computed already."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return y_pred

@@ -47,7 +47,7 @@ class ImageMetric(keras.metrics.Mean):
         self.options = options
         self.score = Score(self.metric, options, data_range=data_range, data_format=data_format)
         self._look = Look()
-        # Which way callbacks such as EarlyStopping(mode="auto") should wish it to go.
+        # The direction that callbacks such as EarlyStopping(mode="auto") read.
         self._direction = "up" if self.score.metric.facts.better == "higher" else "down"
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

@@ -31,7 +31,7 @@ class Walk:
     def __init__(self, features: Features) -> None:
         self.layers = features.layers
         self.mean, self.std = (
-            None if one is None else one.flatten().numpy() for one in (features.mean, features.std)
+            None if constant is None else constant.flatten().numpy() for constant in (features.mean, features.std)
         )
         self.steps = [(name, _step(module)) for name, module in features.steps]
 
@@ -68,7 +68,7 @@ class _Convolution:
     def __call__(self, x: Any) -> Any:
         if self.padding:
             x = ops.pad(x, ((0, 0), (self.padding, self.padding), (self.padding, self.padding), (0, 0)))
-        kernel, bias = (ops.cast(one, x.dtype) for one in (self.kernel, self.bias))
+        kernel, bias = (ops.cast(parameter, x.dtype) for parameter in (self.kernel, self.bias))
         return ops.conv(x, kernel, self.stride, padding="valid", data_format="channels_last") + bias
 
 
@@ -130,7 +130,7 @@ class Cut:
         who: named in errors.
 
     Raises:
-        ValueError: for a preprocessing that is not said or unknown, a layer that is not there or makes no map, and
+        ValueError: for a preprocessing that is missing or unknown, a layer that does not exist or makes no map, and
             a model whose layers are not connected; when called, for images that the model does not take.
     """
 
@@ -168,24 +168,24 @@ class Cut:
         if self.preprocess == "caffe":
             x = ops.flip(x, 3) * 255 - ops.convert_to_tensor(CAFFE_MEAN, x.dtype)
         elif self.preprocess == "torch":
-            mean, std = (ops.convert_to_tensor(one, x.dtype) for one in (IMAGENET_MEAN, IMAGENET_STD))
+            mean, std = (ops.convert_to_tensor(values, x.dtype) for values in (IMAGENET_MEAN, IMAGENET_STD))
             x = (x - mean) / std
         elif self.preprocess == "tf":
             x = x * 2 - 1
         # Constants in place of its variables: PyTorch would differentiate to every weight.
         weights = (self.model.trainable_variables, self.model.non_trainable_variables)
-        frozen = [[ops.stop_gradient(one) for one in group] for group in weights]
-        made, _ = self.model.stateless_call(*frozen, x, training=False)
-        maps = made if isinstance(made, list) else [made]
-        return [ops.cast(ops.transpose(one, (0, 3, 1, 2)), x.dtype) for one in maps]
+        frozen = [[ops.stop_gradient(values) for values in group] for group in weights]
+        outputs, _ = self.model.stateless_call(*frozen, x, training=False)
+        maps = outputs if isinstance(outputs, list) else [outputs]
+        return [ops.cast(ops.transpose(values, (0, 3, 1, 2)), x.dtype) for values in maps]
 
     def _check(self, sizes: tuple[int, ...]) -> None:
         """Refuse images ``(h, w, c)`` that the model does not take or that its pooling leaves nothing of."""
         if sizes in self.fit:
             return
         if any(
-            None not in (wanted, found) and wanted != found
-            for wanted, found in zip(self.takes[1:], sizes, strict=True)
+            None not in (expected, size) and expected != size
+            for expected, size in zip(self.takes[1:], sizes, strict=True)
         ):
             raise ValueError(
                 f"{self.who}: the model {self.name} takes {self.takes}, channels last, got images {sizes}; build "

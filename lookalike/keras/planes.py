@@ -256,8 +256,8 @@ def _half(side: Side, rule: Halving, odd: Side) -> Matrix:
         "reflect": (1, 0), "colour": (1, 0),
     }[rule]  # fmt: skip
     border: Border = "zero" if rule == "zero" else "reflect" if rule == "reflect" else "symmetric"
-    whole = side - side % 2 if rule == "reflect" else side
-    return _matrix(side, before, whole + before + after, border, (0.5, 0.5), 2)
+    extent = side - side % 2 if rule == "reflect" else side
+    return _matrix(side, before, extent + before + after, border, (0.5, 0.5), 2)
 
 
 def _shrinking(side: Side, factor: Side, border: Border) -> Matrix:

@@ -1,6 +1,6 @@
 """A metric of lookalike as Keras needs it: one score an image, on whichever backend runs.
 
-What is computed – options, defaults, checks of them, smallest side, direction, signature – is said once, by the
+What is computed – options, defaults, checks of them, smallest side, direction, signature – is stated once, by the
 class in `lookalike.metrics`. On the torch backend that class computes, with its kernels; on the others the formula
 of this room does, written with `keras.ops`, held to the same numbers by the tests.
 """
@@ -111,10 +111,10 @@ class Score:
             raise ValueError(f"{name}: not to be had under Keras; there are {', '.join(sorted(FORMULAS))}")
         self.formula = FORMULAS[known]
         options = dict(options)
-        for taken in ("check", "reduction", "data_range"):
-            if taken in options:
+        for reserved in ("check", "reduction", "data_range"):
+            if reserved in options:
                 raise TypeError(
-                    f"{name}: a metric under Keras has no option {taken!r}: its checks are those of shapes; "
+                    f"{name}: a metric under Keras has no option {reserved!r}: its checks are those of shapes; "
                     "data_range= and reduction= belong to the loss"
                 )
         option = NETWORKS.get(known, "")
@@ -132,8 +132,8 @@ class Score:
         if isinstance(model, keras.Model):
             self.maps = networks.Cut(model, list(cast(Any, self.metric).weights), preprocess, known)
         elif known in NETWORKS and keras.backend.backend() != "torch":
-            found = [part for part in self.metric.children() if isinstance(part, Features)]
-            self.maps = networks.Walk(found[0]) if found else None
+            feature_networks = [part for part in self.metric.children() if isinstance(part, Features)]
+            self.maps = networks.Walk(feature_networks[0]) if feature_networks else None
 
     @property
     def who(self) -> str:
@@ -201,14 +201,14 @@ class Score:
         x, y, _ = self._enter(y_true, y_pred, None)
         if self.maps is not None:
             layers = MAPS[self.who](self.metric, self.maps(x), self.maps(y))
-            found = reduce(add, (planes.enlarge(layer, *planes.sides(x)) for layer in layers))
+            result = reduce(add, (planes.enlarge(layer, *planes.sides(x)) for layer in layers))
         elif keras.backend.backend() == "torch":
-            found = self.metric.to(x.device).map(x, y)
+            result = self.metric.to(x.device).map(x, y)
         else:
-            found = MAPS[self.who](self.metric, x, y)
+            result = MAPS[self.who](self.metric, x, y)
         if self.data_format == "channels_first":
-            return found
-        return keras.ops.transpose(found, (0, *range(2, len(found.shape)), 1))
+            return result
+        return keras.ops.transpose(result, (0, *range(2, len(result.shape)), 1))
 
     def loss(self, y_true: Any, y_pred: Any, mask: Any = None) -> Any:
         """The scores turned so that lower is better and identical images are best, as `algebra.as_loss` does."""

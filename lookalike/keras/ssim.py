@@ -253,18 +253,18 @@ def product(means: Any, powers: tuple[float, ...], negative: Negative = "leak") 
             math.pi * power * ops.cast(mean < 0, mean.dtype) for mean, power in zip(factors, powers, strict=True)
         )
         return product(ops.abs(means), powers, "relu") * ops.cos(angle)
-    whole = 1.0
+    result = 1.0
     for mean, power in zip(factors, powers, strict=True):
         positive = ops.relu(mean)
         above = positive > _KNEE
         curve = ops.power(ops.where(above, positive, 1.0), power)
         # A weight of 0 asks for the factor 1, whatever the mean.
-        whole = whole * (ops.where(above, curve, positive * _KNEE ** (power - 1)) if power else 1.0)
+        result = result * (ops.where(above, curve, positive * _KNEE ** (power - 1)) if power else 1.0)
     if negative == "leak":
         total = sum(powers)
         for mean, power in zip(factors, powers, strict=True):
-            whole = whole + power / total * (mean - ops.relu(mean))
-    return whole
+            result = result + power / total * (mean - ops.relu(mean))
+    return result
 
 
 def _signed_power(term: Any, power: float) -> Any:

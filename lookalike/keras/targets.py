@@ -74,7 +74,7 @@ class Look:
         with tf.init_scope():
             if self._shown is None:
                 self._shown = tf.Variable(False, trainable=False)
-        flag, given = self._shown, [y_true] if mask is None else [y_true, mask]
+        flag, inputs = self._shown, [y_true] if mask is None else [y_true, mask]
 
         def see(values: Any, *counts: Any) -> bool:
             if not self.done:
@@ -83,7 +83,7 @@ class Look:
             return self.done
 
         def show() -> Any:
-            return flag.assign(tf.py_function(see, given, tf.bool)).read_value()
+            return flag.assign(tf.py_function(see, inputs, tf.bool)).read_value()
 
         tf.cond(flag, flag.read_value, show)
 
