@@ -123,7 +123,7 @@ def options_of(name: str) -> tuple[str, ...]:
 
     Example:
         >>> options_of("psnr")
-        ('cap_db', 'data_range', 'reduction', 'check')
+        ('cap_db', 'luma', 'crop', 'data_range', 'reduction', 'check')
     """
     options: list[str] = []
     for owner in metric_class(name).__mro__:
