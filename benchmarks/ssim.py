@@ -283,6 +283,32 @@ def overheads() -> dict[str, float]:
     }
 
 
+def check_and_mask(rounds: int) -> dict[str, float]:
+    """What a look at the values adds to ``get("ssim")``, and how many times as fast masked kernels are."""
+    import lookalike
+
+    x, y = images(BATCH)
+    looks, does_not = (lookalike.get("ssim", check=check) for check in ("values", "shapes"))
+    least = measure(Case("", {"looks": lambda: looks(x, y), "ours": lambda: does_not(x, y)}), rounds).least_ms
+    found = {"check='values' over 'shapes'": least["looks"] / least["ours"]}
+    x, y = images((2, 3, 256, 256))
+    mask = (torch.rand(2, 1, 256, 256, generator=torch.Generator().manual_seed(0)) > 0.3).float().expand_as(x)
+    for name, quantity, setting in (("SSIM", op.means, GAUSS), ("L1 + SSIM", op.l1_ssim, Mixture(GAUSS))):
+
+        def score(x: Tensor, y: Tensor, run: Any = quantity, setting: Any = setting) -> Tensor:
+            return run(x, y, setting, mask).mean()
+
+        def reference(x: Tensor, y: Tensor, run: Any = quantity.reference, setting: Any = setting) -> Tensor:
+            return run(x, y, setting, mask).mean()
+
+        calls = {"ours": lambda score=score: score(x, y), "reference": lambda score=reference: score(x, y)}
+        steps = {"ours": forward_backward(score, x, y), "reference": forward_backward(reference, x, y)}
+        for way, both in (("forward", calls), ("forward and backward", steps)):
+            least = measure(Case("", both), rounds).least_ms
+            found[f"masked {name}, {way}: times the reference"] = least["reference"] / least["ours"]
+    return found
+
+
 def flatness(rounds: int) -> dict[str, dict[str, float]]:
     """Nanoseconds a pixel, from batches of small images to one of 8K."""
     found = {}
@@ -404,10 +430,11 @@ def main() -> None:
             torch.compiler.reset()
     if not arguments.only:
         report["overhead_us"] = overheads()
+        report["check_and_mask"] = check_and_mask(max(7, arguments.rounds))
         report["ns_per_pixel"] = flatness(max(7, arguments.rounds))
         report["memory_mib"] = memory()
         report["import_ms"] = import_ms()
-        for key in ("overhead_us", "ns_per_pixel", "memory_mib", "import_ms"):
+        for key in ("overhead_us", "check_and_mask", "ns_per_pixel", "memory_mib", "import_ms"):
             print(key, json.dumps(report[key], indent=2))
     if arguments.keep:
         keep("ssim", report)
