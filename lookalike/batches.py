@@ -175,7 +175,7 @@ def _check_pair(
             )
         if image.layout != torch.strided:
             raise TypeError(f"{who}: {name} is {image.layout}; call {name}.to_dense() first")
-        _check_dimensions(image, name, who, volumes)
+        check_dimensions(image, name, who, volumes)
     if x.shape != y.shape:
         raise ValueError(
             f"{who}: x and y must have the same shape, got {tuple(x.shape)} and {tuple(y.shape)}; "
@@ -199,7 +199,15 @@ def _check_pair(
         raise ValueError(f"{who}: check must be 'values' or 'shapes', got {check!r}")
 
 
-def _check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None:
+def check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None:
+    """Raise on a batch that is none of images or, where ``volumes`` are taken, of volumes.
+
+    Example:
+        >>> check_dimensions(torch.zeros(1, 3, 0, 8), "x", "doc", volumes=False)
+        Traceback (most recent call last):
+            ...
+        ValueError: doc: x has an empty dimension: (1, 3, 0, 8); only n may be 0
+    """
     accepted = (4, 5) if volumes else (4,)
     if image.ndim not in accepted:
         shape = "(n, c, h, w) or (n, c, d, h, w)" if volumes else "(n, c, h, w)"
