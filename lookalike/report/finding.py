@@ -19,7 +19,7 @@ def finding(methods: Mapping[str, Mapping[str, Any]], better: Mapping[str, str])
         better: the direction of each metric, in the order in which they are named.
 
     Returns:
-        Of one method its first means; of several who is best, without a full stop.
+        Of one method its first means; of several who is best, and who lacks pairs; without a full stop.
 
     Example:
         >>> high, low = {"mean": 31.0, "letters": "a"}, {"mean": 30.0, "letters": "b"}
@@ -58,7 +58,19 @@ def finding(methods: Mapping[str, Mapping[str, Any]], better: Mapping[str, str])
             f"{name} beats the {len(methods) - 1} others by {_listed(metrics)}" for name, metrics in won.items()
         ]
         tie = "no single best by"
-    return "; ".join([*parts, f"{tie} {_listed(undecided)}"] if undecided else parts)
+    if undecided:
+        parts.append(f"{tie} {_listed(undecided)}")
+    return "; ".join([*parts, *_incomplete(methods)])
+
+
+def _incomplete(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Which methods lack pairs that others have: they were compared on fewer than there are."""
+    counts = {name: max(cell.get("lacking", 0) for cell in columns.values()) for name, columns in methods.items()}
+    lacking = [name for name, count in counts.items() if count]
+    if len(lacking) == 1:
+        count = counts[lacking[0]]
+        return [f"{lacking[0]} lacks {count:,} pair{'' if count == 1 else 's'}"]
+    return [f"{_listed(lacking)} lack pairs"] if lacking else []
 
 
 def _mean(column: Mapping[str, Any]) -> str:

@@ -118,8 +118,8 @@ def test_the_numbers_are_those_of_the_table(table: Path, text: str):
 
 
 def test_the_finding_is_the_title(text: str):
-    assert "<title>little beats much by psnr and gmsd · scores.csv" in text
-    assert '<h1 class="finding">little beats much by psnr and gmsd</h1>' in text
+    assert "<title>little beats much by psnr and gmsd; much lacks 1 pair · scores.csv" in text
+    assert '<h1 class="finding">little beats much by psnr and gmsd; much lacks 1 pair</h1>' in text
 
 
 def test_the_finding_says_who_is_told_apart():
@@ -141,6 +141,9 @@ def test_the_finding_says_who_is_told_apart():
     assert told([high, same], [same, high]) == "a and b are not told apart by psnr and lpips"
     assert told([high, high], [low, none]) == "a beats b by psnr"
     assert told([none], [none]) == "2 methods, which no metric compares: not all have a score"
+    fewer = high | {"lacking": 2}
+    assert told([fewer], [low]) == "a beats b by psnr; a lacks 2 pairs"
+    assert told([fewer], [fewer]) == "a and b are not told apart by psnr; a and b lack pairs"
     assert told([high, high], [low, same], [low, low]) == "a beats the 2 others by psnr; no single best by lpips"
 
 
