@@ -168,14 +168,14 @@ class Loss(Term):
         self._warned_blind = False
         self._seen_targets = False
         self._seen_mask = False
-        self._weigh({name: float(weight) for name, (weight, _) in terms.items()})
+        self._set_weights({name: float(weight) for name, (weight, _) in terms.items()})
 
     @property
     def weights(self) -> Mapping[str, float]:
         """Name → weight, as they are at this step; `schedule` and sums change them, not assignment."""
         return MappingProxyType(self._weights)
 
-    def _weigh(self, weights: dict[str, float]) -> None:
+    def _set_weights(self, weights: dict[str, float]) -> None:
         # The weights with which the last values were made, where they are no longer the present ones.
         self._before: dict[str, float] | None = getattr(self, "_weights", None)
         self._weights = weights
@@ -229,7 +229,7 @@ class Loss(Term):
                 mask_for(x, mask, "loss", "values")
                 self._seen_mask = isinstance(x, Tensor) and readable(x, mask)
             if not self._seen_targets:
-                self._look_at(y.y if isinstance(y, Prepared) else y, mask)
+                self._check_targets(y.y if isinstance(y, Prepared) else y, mask)
         weighted = []
         terms = {}
         references = y.kept if isinstance(y, Prepared) else [y] * len(self.metrics)
@@ -300,7 +300,7 @@ class Loss(Term):
         if self.blind:
             warnings.warn(f"loss: cannot train alone – {self.blind}. Add a pixel or low-pass term", stacklevel=3)
 
-    def _look_at(self, y: Tensor, mask: Tensor | None) -> None:
+    def _check_targets(self, y: Tensor, mask: Tensor | None) -> None:
         """Hold the targets of the first call that shows them against the range that each term expects."""
         if not isinstance(y, Tensor) or y.numel() == 0 or not readable(y):
             return
@@ -383,7 +383,7 @@ class Loss(Term):
             here = ", ".join(self._weights)
             error_msgs.append(f"loss: the state is of {names or 'no terms'}, this loss has {here}")
             return
-        self._weigh({name: float(state_dict[start + name]) for name in self._weights})
+        self._set_weights({name: float(state_dict[start + name]) for name in self._weights})
         self.step = round(float(state_dict[f"{prefix}step"]))
 
     def _state(self, prefix: str) -> dict[str, float]:
@@ -399,7 +399,7 @@ class Loss(Term):
             for name, schedule in self.schedules.items()
         }
         if at:
-            self._weigh({**self._weights, **at})
+            self._set_weights({**self._weights, **at})
 
 
 def _signature(term: nn.Module) -> str:

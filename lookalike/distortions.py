@@ -94,20 +94,20 @@ def _checked(image: NDArray[np.floating], who: str) -> FloatImage:
 
 def salt_and_pepper(image: FloatImage, strength: float, seed: int) -> FloatImage:
     """A share of the values becomes black or white, each channel on its own, as in scikit-image."""
-    return _hit(image, strength, seed, image.shape)
+    return _with_impulses(image, strength, seed, image.shape)
 
 
 def impulse_noise(image: FloatImage, strength: float, seed: int) -> FloatImage:
     """A share of the pixels becomes black or white, all channels together."""
-    return _hit(image, strength, seed, image.shape[:2] + (1,) * (image.ndim - 2))
+    return _with_impulses(image, strength, seed, image.shape[:2] + (1,) * (image.ndim - 2))
 
 
-def _hit(image: FloatImage, share: float, seed: int, places: tuple[int, ...]) -> FloatImage:
+def _with_impulses(image: FloatImage, share: float, seed: int, shape: tuple[int, ...]) -> FloatImage:
     """Black or white in a share of the places; the last is hit in part, so that the share is continuous."""
     random = np.random.default_rng(seed)
-    count = int(np.prod(places))
-    rank = random.permutation(count).reshape(places)
-    value = random.integers(0, 2, places)
+    count = int(np.prod(shape))
+    rank = random.permutation(count).reshape(shape)
+    value = random.integers(0, 2, shape)
     return image + np.clip(share * count - rank, 0.0, 1.0) * (value - image)
 
 

@@ -21,8 +21,8 @@ def meant(given: object, known: Iterable[str]) -> str:
         >>> meant("SSIM", ["l1", "ssim", "ms_ssim"]), meant("LPIPS-Alex", ["lpips_alex"]), meant("x", ["ssim"])
         (" (did you mean 'ssim'?)", " (did you mean 'lpips_alex'?)", '')
     """
-    words = {_plain(word): word for word in known}
-    near = difflib.get_close_matches(_plain(str(given)), words, 1, 0.3)
+    words = {_canonical(word): word for word in known}
+    near = difflib.get_close_matches(_canonical(str(given)), words, 1, 0.3)
     return f" (did you mean {words[near[0]]!r}?)" if near else ""
 
 
@@ -36,12 +36,12 @@ def there_are(given: object, known: Iterable[str], most: int = 8) -> str:
     words = list(known)
     if len(words) <= most:
         return f"there are {', '.join(words)}"
-    plain = {_plain(word): word for word in words}
-    near = [plain[word] for word in difflib.get_close_matches(_plain(str(given)[:80]), plain, most, 0.0)]
+    plain = {_canonical(word): word for word in words}
+    near = [plain[word] for word in difflib.get_close_matches(_canonical(str(given)[:80]), plain, most, 0.0)]
     return f"there are {', '.join(near)} and {len(words) - len(near)} more"
 
 
-def _plain(word: str) -> str:
+def _canonical(word: str) -> str:
     return word.lower().replace("-", "_")
 
 

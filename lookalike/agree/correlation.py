@@ -91,14 +91,16 @@ def agreement(
     parameters = _fitted(z, opinions, fit)
     whole_sample = _figures(z, opinions, fit, parameters, rising)
     generator = np.random.default_rng(seed)
-    drawn: list[tuple[float, ...]] = []
+    samples: list[tuple[float, ...]] = []
     for _ in range(resamples):
         chosen = generator.integers(0, len(z), len(z))
         if np.ptp(z[chosen]) == 0 or np.ptp(opinions[chosen]) == 0:
             continue  # of a handful of pairs, all drawn alike have no correlation
-        again = _fitted(z[chosen], opinions[chosen], fit, start=parameters)
-        drawn.append(_figures(z[chosen], opinions[chosen], fit, again, rising))
-    bounds = np.percentile(drawn, [2.5, 97.5], axis=0).T if drawn else [(value, value) for value in whole_sample]
+        refitted = _fitted(z[chosen], opinions[chosen], fit, start=parameters)
+        samples.append(_figures(z[chosen], opinions[chosen], fit, refitted, rising))
+    bounds = (
+        np.percentile(samples, [2.5, 97.5], axis=0).T if samples else [(value, value) for value in whole_sample]
+    )
     srcc, krcc, plcc, rmse = (
         Interval(value, float(low), float(high)) for value, (low, high) in zip(whole_sample, bounds, strict=True)
     )

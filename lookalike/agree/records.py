@@ -76,14 +76,16 @@ def read(
             raise ValueError(f"{path}: line {number}: has not the {len(names)} cells of the header")
     if not lines:
         raise ValueError(f"{path}: has no rows below its header")
-    column = _named(path, names, opinion, OPINIONS, "opinions")
+    column = _column_named(path, names, opinion, OPINIONS, "opinions")
     kinds = (
-        _named(path, names, distortion, DISTORTIONS, "distortions") if distortion else _first(names, DISTORTIONS)
+        _column_named(path, names, distortion, DISTORTIONS, "distortions")
+        if distortion
+        else _first(names, DISTORTIONS)
     )
     if metrics and len(set(metrics)) < len(metrics):
         raise ValueError(f"agree: a metric is named twice in {', '.join(metrics)}")
-    requested = [_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
-    scored = requested or [name for name in names if name not in (column, kinds) and _of_numbers(lines, name)]
+    requested = [_column_named(path, names, name, (), "a metric") for name in metrics] if metrics else None
+    scored = requested or [name for name in names if name not in (column, kinds) and _is_numeric(lines, name)]
     if not scored:
         raise ValueError(f"{path}: has no column of scores beside {column!r}")
     return Records(
@@ -159,7 +161,7 @@ def by_distortion(
     return agreements
 
 
-def _named(path: Path, names: Sequence[str], name: str | None, known: Sequence[str], what: str) -> str:
+def _column_named(path: Path, names: Sequence[str], name: str | None, known: Sequence[str], what: str) -> str:
     if name is None:
         column = _first(names, known)
         if column is None:
@@ -200,7 +202,7 @@ def _numbers(
     return np.array(values)
 
 
-def _of_numbers(lines: Sequence[tuple[int, Mapping[str, str | None]]], name: str) -> bool:
+def _is_numeric(lines: Sequence[tuple[int, Mapping[str, str | None]]], name: str) -> bool:
     """Whether a column is one of numbers: a word among them is a mistake, a number among words is a name."""
     cells = [row[name] for _, row in lines if row[name]]
     return bool(cells) and 2 * sum(map(_is_number, cells)) >= len(cells)

@@ -197,12 +197,12 @@ def _channels(subject: Subject) -> Iterator[str]:
 
 def _gradcheck(subject: Subject) -> Iterator[str]:
     """The gradients to both images are those of the values, in float64."""
-    yield from _differentiates(subject, _first(subject))
+    yield from _check_gradient(subject, _scaled_score(subject))
 
 
 def _gradgradcheck(subject: Subject) -> Iterator[str]:
     """The second derivatives are right too."""
-    yield from _differentiates(subject, _second(subject))
+    yield from _check_gradient(subject, _directional_derivative(subject))
 
 
 def _reach(subject: Subject) -> Iterator[str]:
@@ -358,14 +358,14 @@ def _noisy_pair(subject: Subject, side: int | None = None) -> tuple[Tensor, Tens
     return distorted(y, "gaussian_noise", 0.08), y
 
 
-def _first(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
+def _scaled_score(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
     """The score, on the scale of one pixel's share of the mean."""
     return lambda x, y: subject(x, y) * y.numel()
 
 
-def _second(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
+def _directional_derivative(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
     """The derivative of the score along one direction, made of both gradients."""
-    score = _first(subject)
+    score = _scaled_score(subject)
 
     def along(x: Tensor, y: Tensor) -> Tensor:
         inputs = [image if image.requires_grad else image.detach().requires_grad_() for image in (x, y)]
@@ -375,7 +375,7 @@ def _second(subject: Subject) -> Callable[[Tensor, Tensor], Tensor]:
     return along
 
 
-def _differentiates(subject: Subject, function: Callable[[Tensor, Tensor], Tensor]) -> Iterator[str]:
+def _check_gradient(subject: Subject, function: Callable[[Tensor, Tensor], Tensor]) -> Iterator[str]:
     """Compare the gradient to each image, along a direction, with a central difference in float64."""
     pair = [image.double() for image in _noisy_pair(subject)]
     for index, name in enumerate(("x", "y")):

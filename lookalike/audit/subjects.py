@@ -80,10 +80,10 @@ def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
         1.0
     """
     if isinstance(target, str) and ":" not in target and target not in registry.names():
-        return _written(target, device)
+        return _of_expression(target, device)
     if isinstance(target, str) and ":" not in target:
         kind = registry.metric_class(target)
-        return _our_own(
+        return _of_catalogue(
             kind(check="shapes").to(device),
             lambda data_range: kind(check="shapes", data_range=data_range).to(device),
             device,
@@ -91,16 +91,16 @@ def subject_of(target: str | nn.Module, device: str = "cpu") -> Subject:
     if isinstance(target, str):
         built, rebuilt = _imported(target, device)
         if isinstance(built, Metric):
-            return _our_own(built, rebuilt, device)
+            return _of_catalogue(built, rebuilt, device)
         return _third_party(target.rsplit(":", 1)[1], built, rebuilt, device)
     if isinstance(target, Metric):
-        return _our_own(target, None, device)
+        return _of_catalogue(target, None, device)
     if not callable(target):
         raise TypeError(f"audit: needs something to call with two batches, got {type(target).__name__}")
     return _third_party(type(target).__name__, target, None, device)
 
 
-def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: str) -> Subject:
+def _of_catalogue(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: str) -> Subject:
     channels = metric.channels[-1] if metric.channels else 3
     facts = metric.facts
     return Subject(
@@ -109,12 +109,12 @@ def _our_own(metric: Metric, rebuilt: Callable[[Any], Metric] | None, device: st
     )  # fmt: skip
 
 
-def _written(expression: str, device: str) -> Subject:
+def _of_expression(expression: str, device: str) -> Subject:
     """A loss by expression or preset."""
     preset = presets.PRESETS.get(expression)
     if preset is not None and preset.parts:
         built = losses.loss(expression).to(device)
-        return _third_party(expression, _Fed(built, preset.fed), lambda data_range: built, device)
+        return _third_party(expression, _Rescaled(built, preset.fed), lambda data_range: built, device)
 
     def rebuilt(data_range: Any) -> nn.Module:
         return losses.loss(expression, data_range=data_range).to(device)
@@ -122,7 +122,7 @@ def _written(expression: str, device: str) -> Subject:
     return _third_party(expression, rebuilt(1.0), rebuilt, device)
 
 
-class _Fed(nn.Module):
+class _Rescaled(nn.Module):
     """A loss without a data range, of images in the unit range brought to the one that it is fed."""
 
     def __init__(self, loss: nn.Module, fed: tuple[float, float]) -> None:

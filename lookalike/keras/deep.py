@@ -47,10 +47,10 @@ def perceptual(metric: Perceptual, x: list[Any], y: list[Any]) -> Any:
 def perceptual_maps(metric: Perceptual, x: list[Any], y: list[Any]) -> list[Any]:
     """The weighted distance at each position of each layer, ``(n, 1, h', w')``."""
     parts = zip(metric.weights.values(), x, y, strict=True)
-    return [weight * ops.expand_dims(_apart(a, b, metric.distance), 1) for weight, a, b in parts]
+    return [weight * ops.expand_dims(_distance_map(a, b, metric.distance), 1) for weight, a, b in parts]
 
 
-def _apart(x: Any, y: Any, distance: str) -> Any:
+def _distance_map(x: Any, y: Any, distance: str) -> Any:
     if distance == "l1":
         return ops.mean(ops.abs(x - y), 1)
     if distance == "l2":

@@ -90,17 +90,17 @@ class _Pooling:
         if self.kind == "l2":
             return self._root_of_squares(x)
         if self.kind == "max":  # zeros are never the greatest after a ReLU, or change nothing
-            return ops.max_pool(self._whole(x), self.kernel, 2, data_format="channels_last")
-        mean = ops.average_pool(self._whole(x), self.kernel, 2, data_format="channels_last")
+            return ops.max_pool(self._completed(x), self.kernel, 2, data_format="channels_last")
+        mean = ops.average_pool(self._completed(x), self.kernel, 2, data_format="channels_last")
         if not self.ceil:
             return mean
         # A mean is of the pixels that its window has; the zeros beyond the edge are none.
         share = ops.average_pool(
-            self._whole(ops.ones_like(x[:1, :, :, :1])), self.kernel, 2, data_format="channels_last"
+            self._completed(ops.ones_like(x[:1, :, :, :1])), self.kernel, 2, data_format="channels_last"
         )
         return mean / share
 
-    def _whole(self, x: Any) -> Any:
+    def _completed(self, x: Any) -> Any:
         """With the pixel that the last window may lack: one more makes no other window, as the stride is 2."""
         return ops.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0))) if self.ceil else x
 

@@ -55,10 +55,10 @@ def _moments_of(metric: SSIM, x: Any, y: Any, mask: Any = None) -> tuple[Moments
     c = metric.convention
     x, y, mask = _shrunk(*prepared(c, x, y, mask), c)
     taps = taps_of(metric, c.window, x)
-    return moments(x, y, taps, c.border, unbias(c, taps), covariance=_apart(metric), mask=mask), mask
+    return moments(x, y, taps, c.border, unbias(c, taps), covariance=_has_separate_factors(metric), mask=mask), mask
 
 
-def _apart(metric: SSIM) -> bool:
+def _has_separate_factors(metric: SSIM) -> bool:
     """Whether contrast and structure are wanted apart."""
     return isinstance(metric, SSIMLuminance) or metric.exponents != (1.0, 1.0, 1.0)
 
@@ -71,7 +71,7 @@ def _score_of(metric: SSIM, local: Moments) -> Any:
         means, variances = ops.square(local.mean_p) + ops.square(local.mean_m), local.var_p + local.var_m
         denominator = (means / 2 + c1) * (variances / 2 + c2)
         luminance = luminance * denominator / (denominator + c.epsilon)
-    if not _apart(metric):
+    if not _has_separate_factors(metric):
         both = contrast_structure_of(local, c2)
         return luminance * (ops.relu(both) if c.clip_structure else both)
     contrast, structure = contrast_and_structure_of(local, c2)

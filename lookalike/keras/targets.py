@@ -48,11 +48,13 @@ class Look:
             return
         values, counts = concrete(y_true), None if mask is None else concrete(mask)
         if values is not None and (mask is None or counts is not None):
-            self._see(values, counts, ranges, who)
+            self._check_values(values, counts, ranges, who)
         elif keras.backend.backend() == "tensorflow":
-            self._ask(y_true, mask, ranges, who)
+            self._check_in_graph(y_true, mask, ranges, who)
 
-    def _see(self, values: np.ndarray, counts: np.ndarray | None, ranges: set[DataRange], who: str) -> None:
+    def _check_values(
+        self, values: np.ndarray, counts: np.ndarray | None, ranges: set[DataRange], who: str
+    ) -> None:
         if counts is not None:
             check_mask(counts, who)
             values = values[np.broadcast_to(counts > 0, values.shape)]
@@ -65,11 +67,11 @@ class Look:
         for doubt in sorted(doubt for doubt in doubts if doubt is not None):
             warnings.warn(f"{who}: the first targets, y_true, do not fit: {doubt}", stacklevel=5)
 
-    def _ask(self, y_true: Any, mask: Any, ranges: set[DataRange], who: str) -> None:
+    def _check_in_graph(self, y_true: Any, mask: Any, ranges: set[DataRange], who: str) -> None:
         """Let a step of TensorFlow's that is being built show its first batch; later ones read one boolean."""
         import tensorflow as tf
 
-        if not _can_show(tf):
+        if not _may_call_python(tf):
             return
         with tf.init_scope():
             if self._shown is None:
@@ -79,7 +81,7 @@ class Look:
         def see(values: Any, *counts: Any) -> bool:
             if not self.done:
                 shown, *weights = (np.asarray(batch, np.float64) for batch in (values, *counts))
-                self._see(shown, weights[0] if weights else None, ranges, who)
+                self._check_values(shown, weights[0] if weights else None, ranges, who)
             return self.done
 
         def show() -> Any:
@@ -133,7 +135,7 @@ def concrete(batch: Any) -> np.ndarray | None:
     return np.asarray(keras.ops.convert_to_numpy(batch), np.float64)
 
 
-def _can_show(tf: Any) -> bool:
+def _may_call_python(tf: Any) -> bool:
     """Whether the graph that is being built is a step of Keras', in which Python may be called.
 
     A function of the user's own may be meant to be exported, which a call of Python would prevent.

@@ -95,7 +95,7 @@ def whole_cells(rows: Sequence[Row], column: Column, targets: dict[str, Tensor])
             entries.append(absent)
             continue
         with torch.no_grad():
-            values, spreads = zip(*(column.whole(drawn[direction]) for drawn in row.outputs), strict=True)
+            values, spreads = zip(*(column.whole(outputs[direction]) for outputs in row.outputs), strict=True)
         undefined = int((~np.isfinite(values)).sum())
         if undefined:
             entries.append(f"{undefined} of {len(values)} {NOT_FINITE}")
@@ -141,10 +141,10 @@ def _scores(row: Row, column: Column, targets: dict[str, Tensor]) -> Scores | st
                 column.score(part, target)
                 for direction in column.directions
                 for part, target in zip(
-                    drawn[direction].split(AT_ONCE), targets[direction].split(AT_ONCE), strict=True
+                    outputs[direction].split(AT_ONCE), targets[direction].split(AT_ONCE), strict=True
                 )
             ]).double().cpu().numpy()
-            for drawn in row.outputs
+            for outputs in row.outputs
         ])  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def _losses(
             if networks is None:
                 missing.append(seed)
             else:
-                row.outputs.append(_drawn(task, networks, sets))
+                row.outputs.append(_outputs(task, networks, sets))
         if missing:
             row.outputs.clear()
             row.reason = f"not trained to the end: seed {', '.join(map(str, missing))}"
@@ -118,15 +118,15 @@ def _losses(
     return rows
 
 
-def _drawn(task: Task[Any], networks: nn.ModuleDict, sets: Sets) -> dict[str, Tensor]:
+def _outputs(task: Task[Any], networks: nn.ModuleDict, sets: Sets) -> dict[str, Tensor]:
     """What networks make of the held-out images, by direction."""
-    drawn = {}
+    rendered = {}
     for direction in task.directions:
         inputs, _ = task.held(sets, direction)
-        drawn[direction.name] = torch.cat(
+        rendered[direction.name] = torch.cat(
             [task.render(networks, direction, part) for part in inputs.split(AT_ONCE)]
         )
-    return drawn
+    return rendered
 
 
 def _baselines(task: Task[Any], sets: Sets) -> list[Row]:
@@ -144,7 +144,7 @@ def _baselines(task: Task[Any], sets: Sets) -> list[Row]:
         )
         for label, change in changes.items()
     ]
-    return [*rows, Row("untrained", "baseline", outputs=[_drawn(task, task.averages, sets)])]
+    return [*rows, Row("untrained", "baseline", outputs=[_outputs(task, task.averages, sets)])]
 
 
 def _write_tables(out: Path, matrix: dict[str, Any]) -> None:

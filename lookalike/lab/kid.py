@@ -150,7 +150,7 @@ def describer_of(asked: str = DEFAULT, device: str = "cpu") -> Describer:
         weights.MissingWeights: when the weights are not on this machine; nothing is downloaded here.
     """
     if ":" in asked:
-        return _own(asked, device)
+        return _imported(asked, device)
     if asked in NETWORKS and (absent := weights.missing(asked)):
         raise weights.MissingWeights(f"{absent}; lookalike weights fetch {asked}")
     network = Features(asked, [LAYER]).to(device)
@@ -161,7 +161,7 @@ def describer_of(asked: str = DEFAULT, device: str = "cpu") -> Describer:
     )  # fmt: skip
 
 
-def _own(path: str, device: str) -> Describer:
+def _imported(path: str, device: str) -> Describer:
     """A network of the user's own; a hash of its weights is part of the signature."""
     sys.path.append(os.getcwd())  # the module is often in this folder
     module_name, _, name = path.partition(":")

@@ -27,8 +27,8 @@ def write_pictures(out: Path, task: Task[Any], sets: Sets, rows: Sequence[Row]) 
         if direction.paired:
             _write(out / runs.SAMPLES / "target" / direction.name, targets)
         for row in rows:
-            for seed, drawn in enumerate(row.outputs if row.loss else []):
-                _write(out / str(row.loss) / f"seed{seed}" / runs.SAMPLES / direction.name, drawn[direction.name])
+            for seed, outputs in enumerate(row.outputs if row.loss else []):
+                _write(out / str(row.loss) / f"seed{seed}" / runs.SAMPLES / direction.name, outputs[direction.name])
             if row.loss and row.outputs:
                 _write_maps(out / runs.MAPS / row.loss / direction.name, row.outputs[0][direction.name], targets)
 

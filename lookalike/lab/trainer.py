@@ -110,7 +110,7 @@ def train(
                         board.add_scalar(name, value, seen)
             show(step + 1, {name: value for name, (_, value) in terms.items()})
             if last or (step + 1) % recipe.save_every == 0:
-                with _or_what_stays(kept):
+                with _naming_checkpoint(kept):
                     if processes.rank() == 0:
                         runs.write_text(folder / runs.TERMS, "\n".join([*lines, ""]))
                     checkpoint.save(saved, task, step + 1)
@@ -121,7 +121,7 @@ def train(
 
 
 @contextmanager
-def _or_what_stays(kept: int) -> Iterator[None]:
+def _naming_checkpoint(kept: int) -> Iterator[None]:
     """Name what is still there when a save fails."""
     try:
         yield

@@ -43,23 +43,23 @@ def parse(expression: str) -> list[Summand]:
         constant, terms = _walk(ast.parse(expression.strip(), mode="eval").body, expression)
     except SyntaxError as error:
         raise ValueError(
-            f"loss: cannot read {_short(expression)!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
+            f"loss: cannot read {_shortened(expression)!r} ({error.msg}); write e.g. '0.84*ms_ssim + 0.16*l1'"
         ) from None
     except UnicodeEncodeError:  # a surrogate alone, as names of files that are no text have
-        raise ValueError(f"loss: cannot read {_short(expression)!a}: it holds what is no character") from None
+        raise ValueError(f"loss: cannot read {_shortened(expression)!a}: it holds what is no character") from None
     except (RecursionError, MemoryError):
         raise ValueError(
-            f"loss: {_short(expression)!r} is nested too deeply or has too many terms; "
+            f"loss: {_shortened(expression)!r} is nested too deeply or has too many terms; "
             "add such losses as objects, losses.combine([(0.84, MSSSIM()), ...])"
         ) from None
     if constant:
         raise ValueError(
-            f"loss: {expression!r} adds the number {constant:g}, which has no gradient; {_instead(terms)}"
+            f"loss: {expression!r} adds the number {constant:g}, which has no gradient; {_suggestion(terms)}"
         )
     return terms
 
 
-def _instead(terms: list[Summand]) -> str:
+def _suggestion(terms: list[Summand]) -> str:
     """What to write instead of ``1 - ssim``: a loss turns its metrics so that lower is better."""
     if terms and all(term.weight < 0 for term in terms):
         written = " + ".join(f"{-term.weight:g}*{term.name}" if term.weight != -1 else term.name for term in terms)
@@ -125,14 +125,15 @@ def _finite(value: float, node: ast.expr, text: str) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(
-            f"loss: {_short(_part(node, text))!r} makes a weight that is not finite; use a smaller one"
+            f"loss: {_shortened(_part(node, text))!r} makes a weight that is not finite; use a smaller one"
         )
     written = _part(node, text)
     if abs(number) < _LEAST and (
         number != 0 or (isinstance(node, ast.Constant) and re.match(r"[0._]*[1-9]", written))
     ):
         raise ValueError(
-            f"loss: {_short(written)!r} makes a weight that single precision takes for 0; use a larger one, or 0"
+            f"loss: {_shortened(written)!r} makes a weight that single precision takes for 0; "
+            "use a larger one, or 0"
         )
     return number
 
@@ -148,7 +149,7 @@ def _options(call: ast.Call, text: str) -> dict[str, Any]:
         try:
             value = ast.literal_eval(keyword.value)
         except (ValueError, TypeError):
-            value = _word(keyword.value, text)
+            value = _unquoted(keyword.value, text)
         if keyword.arg is None:
             raise ValueError(f"loss: ** is not part of the grammar in {text!r}")
         if keyword.arg in options:
@@ -157,7 +158,7 @@ def _options(call: ast.Call, text: str) -> dict[str, Any]:
     return options
 
 
-def _word(node: ast.expr, text: str) -> str:
+def _unquoted(node: ast.expr, text: str) -> str:
     """A value written without quotes, as in ``border=reflect``."""
     if isinstance(node, ast.Name):
         return node.id
@@ -168,6 +169,6 @@ def _part(node: ast.expr, text: str) -> str:
     return ast.get_source_segment(text.strip(), node) or text
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     """The beginning of a text that may be very long."""
     return text if len(text) <= 80 else f"{text[:77]}..."

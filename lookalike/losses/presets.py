@@ -152,21 +152,21 @@ def _published(name: str, parts: Mapping[str, float], breaks: tuple[str, ...]) -
     return Preset(name=f"seed/{name}@published", source=_SEED, parts=parts, fed=SIGNED, breaks=breaks)
 
 
-def _meant(name: str, expression: str) -> Preset:
+def _corrected(name: str, expression: str) -> Preset:
     return Preset(name=f"seed/{name}", source=_SEED, expression=expression)
 
 
 # 0.00005 times the sum of 3·128·128 squares of signed values is 9.8304 times their mean in the unit range.
 _ROWS = (
-    _meant("l1", "l1"),
-    _meant("l2", "l2"),
-    _meant("ssim", "ssim"),
-    _meant("ssim_l1", "0.84*ssim + 0.16*gaussian_l1"),
-    _meant("ssim_l2_a", "ssim + 9.8304*l2"),
-    _meant("ssim_l2_b", "0.84*ssim + 0.08*gaussian_l2"),
-    _meant("l1_l2", "l1 + l2"),
-    _meant("ssim_l1l2_a", "0.84*ssim + 0.16*gaussian_l1 + 9.8304*l2"),
-    _meant("ssim_l1l2_b", "0.84*ssim + 0.106667*gaussian_l1 + 0.0266667*gaussian_l2"),
+    _corrected("l1", "l1"),
+    _corrected("l2", "l2"),
+    _corrected("ssim", "ssim"),
+    _corrected("ssim_l1", "0.84*ssim + 0.16*gaussian_l1"),
+    _corrected("ssim_l2_a", "ssim + 9.8304*l2"),
+    _corrected("ssim_l2_b", "0.84*ssim + 0.08*gaussian_l2"),
+    _corrected("l1_l2", "l1 + l2"),
+    _corrected("ssim_l1l2_a", "0.84*ssim + 0.16*gaussian_l1 + 9.8304*l2"),
+    _corrected("ssim_l1l2_b", "0.84*ssim + 0.106667*gaussian_l1 + 0.0266667*gaussian_l2"),
     _published("l1", {"l1": 1}, _UNITS),
     _published("l2", {"sum_l2": 1}, _SUMS),
     _published("ssim", {"ssim": 1}, _SIGNED_SSIM),

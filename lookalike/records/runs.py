@@ -84,7 +84,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     _remove_left_over(target)
     partial = None
     try:
-        partial, file = _begun(target)
+        partial, file = _open_partial(target)
         with file:
             yield file
             file.flush()
@@ -102,7 +102,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
-def _begun(target: Path) -> tuple[Path, BinaryIO]:
+def _open_partial(target: Path) -> tuple[Path, BinaryIO]:
     """A new file in the target's folder, locked while it is open: one without a lock was left by a killed run."""
     while True:
         partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -195,16 +195,16 @@ def read_json(path: Path) -> Any:
 
 def is_study(folder: Path) -> bool:
     """Whether a study was written into a folder, or begun."""
-    begun = not (folder / SCORES).exists() and _says(folder / ENVIRONMENT, SOFTWARE) is not None
-    return begun or _says(folder / SCORES, "kind") == "study"
+    begun = not (folder / SCORES).exists() and _entry(folder / ENVIRONMENT, SOFTWARE) is not None
+    return begun or _entry(folder / SCORES, "kind") == "study"
 
 
 def is_lab(folder: Path) -> bool:
     """Whether a lab run was begun in a folder."""
-    return _says(folder / LAB, "kind") == "lab" or _says(folder / RECIPE, "task") is not None
+    return _entry(folder / LAB, "kind") == "lab" or _entry(folder / RECIPE, "task") is not None
 
 
-def _says(path: Path, key: str) -> Any:
+def _entry(path: Path, key: str) -> Any:
     """What a record says under a key; None where there is no such record."""
     try:
         record = read_json(path)
@@ -233,7 +233,7 @@ def csv_line(cells: Iterable[object]) -> str:
     """
     line = io.StringIO(newline="")
     # Python 3.11 quotes the line ends that stand in its own, and readers take a lone \r for one.
-    written = ("" if cell is None else _harmless(cell) if isinstance(cell, str) else cell for cell in cells)
+    written = ("" if cell is None else _escaped(cell) if isinstance(cell, str) else cell for cell in cells)
     csv.writer(line, lineterminator="\r\n").writerow(list(written))
     return line.getvalue().removesuffix("\r\n") + "\n"
 
@@ -248,7 +248,7 @@ def csv_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
-def _harmless(text: str) -> str:
+def _escaped(text: str) -> str:
     formula = text.lstrip("'").startswith(_FORMULA) and not _NUMBER.fullmatch(text)
     return f"'{text}" if formula else text
 

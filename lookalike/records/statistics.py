@@ -116,8 +116,8 @@ def interval(scores: Scores, generator: np.random.Generator) -> tuple[float, flo
         return float(scores.mean()) - spread, float(scores.mean()) + spread
     means, step = [], max(1, _AT_A_TIME // count)
     for start in range(0, RESAMPLES, step):
-        drawn = generator.integers(0, count, (min(step, RESAMPLES - start), count))
-        means.append(scores[drawn].mean(1))
+        indices = generator.integers(0, count, (min(step, RESAMPLES - start), count))
+        means.append(scores[indices].mean(1))
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return float(low), float(high)
 

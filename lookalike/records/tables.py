@@ -361,10 +361,10 @@ def _table(path: Path, cells: list[dict[str, Any]], metadata: dict[str, Any]) ->
 
 def _row(cells: dict[str, Any], metrics: tuple[str, ...]) -> Row:
     texts = ("" if cells[name] is None else str(cells[name]) for name in BEFORE[:4])
-    sides = (_maybe(int, cells[name]) for name in BEFORE[4:])
-    values = tuple(_maybe(float, cells[name]) for name in metrics)
+    sides = (_optional(int, cells[name]) for name in BEFORE[4:])
+    values = tuple(_optional(float, cells[name]) for name in metrics)
     return Row._make((*texts, *sides, values, cells["error"]))
 
 
-def _maybe(kind: Callable[[Any], Any], cell: Any) -> Any:
+def _optional(kind: Callable[[Any], Any], cell: Any) -> Any:
     return None if cell is None else kind(cell)

@@ -113,12 +113,12 @@ def _photograph(
         "height": height,
         "channels": 1 if original.ndim == 2 else 3,
         "target_mse": target,
-        "target_from": "jpeg" if any(_sets(picture, original, target) for picture in pictures) else "paper",
+        "target_from": "jpeg" if any(_sets_target(picture, original, target) for picture in pictures) else "paper",
         "pictures": [_picture(folder, stem, picture, original, score_columns, device) for picture in pictures],
     }
 
 
-def _sets(picture: Picture, original: Levels, target: float) -> bool:
+def _sets_target(picture: Picture, original: Levels, target: float) -> bool:
     """Whether this is the JPEG whose error the others were given."""
     return picture.name == "jpeg" and mse(picture.levels, original) == target
 
@@ -128,10 +128,10 @@ def _picture(
 ) -> dict[str, Any]:
     file = f"{runs.IMAGES}/{stem}-{runs.file_name(picture.name)}"
     runs.write_png(folder / f"{file}.png", picture.levels)
-    drawn: dict[str, Any] = {}
+    map_records: dict[str, Any] = {}
     for image_map in maps.maps_of(picture.levels, original, device) if picture.group != "original" else []:
         runs.write_png(folder / f"{file}-{image_map.name}.png", image_map.pixels, image_map.palette)
-        drawn[image_map.name] = {
+        map_records[image_map.name] = {
             "file": f"{file}-{image_map.name}.png",
             "limit": image_map.limit,
             "mean": image_map.mean,
@@ -144,7 +144,7 @@ def _picture(
         "note": picture.note,
         "file": f"{file}.png",
         "scores": scores_of(score_columns, picture.levels, original, device),
-        "maps": drawn,
+        "maps": map_records,
     }
 
 

@@ -128,18 +128,18 @@ def match(original: Levels, name: str, target: float, seed: int = 0) -> Match:
         100.0
     """
     plain = _search(original, name, target, seed, dither=False)
-    if _off(plain, target) <= TOLERANCE:
+    if _relative_error(plain, target) <= TOLERANCE:
         return plain
     dithered = _search(original, name, target, seed, dither=True)
-    if _off(dithered, target) > TOLERANCE:
-        nearest = min(plain, dithered, key=lambda candidate: _off(candidate, target))
+    if _relative_error(dithered, target) > TOLERANCE:
+        nearest = min(plain, dithered, key=lambda candidate: _relative_error(candidate, target))
         note = f"cannot have the target error here: MSE {nearest.error:.1f} is the nearest to {target:.1f}"
         return Match(nearest.strength, nearest.levels, nearest.error, note)
     note = f"rounded by dither: whole levels come no nearer than MSE {plain.error:.1f}"
     return Match(dithered.strength, dithered.levels, dithered.error, note)
 
 
-def _off(candidate: Match, target: float) -> float:
+def _relative_error(candidate: Match, target: float) -> float:
     return abs(candidate.error - target) / target if target else float(candidate.error > 0)
 
 
@@ -157,12 +157,12 @@ def _search(original: Levels, name: str, target: float, seed: int, dither: bool)
             break
         low, high = high, min(2 * high, kind.most)
         latest = at(high)
-        best = min(best, latest, key=lambda candidate: _off(candidate, target))
+        best = min(best, latest, key=lambda candidate: _relative_error(candidate, target))
     for _ in range(_HALVINGS):
-        if _off(best, target) <= _CLOSE:
+        if _relative_error(best, target) <= _CLOSE:
             break
         middle = at((low + high) / 2)
-        best = min(best, middle, key=lambda candidate: _off(candidate, target))
+        best = min(best, middle, key=lambda candidate: _relative_error(candidate, target))
         low, high = (low, middle.strength) if middle.error >= target else (middle.strength, high)
     return best
 
@@ -183,8 +183,8 @@ def jpeg_at_target(original: Levels) -> tuple[Match, float]:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if at(middle).error > PAPER_MSE else (low, middle)
-    chosen = min(at(low), at(high), key=lambda candidate: _off(candidate, PAPER_MSE))
-    if _off(chosen, PAPER_MSE) <= 0.25:
+    chosen = min(at(low), at(high), key=lambda candidate: _relative_error(candidate, PAPER_MSE))
+    if _relative_error(chosen, PAPER_MSE) <= 0.25:
         return chosen, chosen.error
     chosen = at(_QUALITIES[1]) if chosen.error > PAPER_MSE else at(round(100 - _USUAL_LOSS))
     if chosen.error < 1:
