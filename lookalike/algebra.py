@@ -36,7 +36,7 @@ class Term(nn.Module):
 
     @property
     def label(self) -> str:
-        """What it is called among the terms of a loss."""
+        """Its name among the terms of a loss."""
         return type(self).__name__
 
     @property
@@ -176,7 +176,7 @@ class Loss(Term):
         return MappingProxyType(self._weights)
 
     def _set_weights(self, weights: dict[str, float]) -> None:
-        # The weights with which the last values were made, where they are no longer the present ones.
+        # The weights of the last values, where they have changed since.
         self._before: dict[str, float] | None = getattr(self, "_weights", None)
         self._weights = weights
         self._active = tuple(weight != 0 for weight in weights.values())
@@ -185,7 +185,7 @@ class Loss(Term):
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Its name."""
         return "loss"
 
     @property
@@ -240,7 +240,7 @@ class Loss(Term):
             if self._active[index]:
                 weight = self._factors[index].to(value.dtype) if compiling else self._weights[name]
                 weighted.append(weight * value)
-        # What a transform or an export makes are wrappers of it, dead when it ends.
+        # Tensors made inside a transform or an export are wrappers that are invalid once it ends.
         self.terms = {} if transformed() or exporting() else terms
         self._before = None
         return reduce(torch.add, weighted) if weighted else 0.0 * x.sum()
@@ -301,7 +301,7 @@ class Loss(Term):
             warnings.warn(f"loss: cannot train alone – {self.blind}. Add a pixel or low-pass term", stacklevel=3)
 
     def _check_targets(self, y: Tensor, mask: Tensor | None) -> None:
-        """Hold the targets of the first call that shows them against the range that each term expects."""
+        """Compare the first targets whose values can be read with the range that each term expects."""
         if not isinstance(y, Tensor) or y.numel() == 0 or not readable(y):
             return
         self._seen_targets = True
@@ -339,7 +339,7 @@ class Loss(Term):
     def __mul__(self, factor: float) -> Loss:
         self.refuse_schedules("loss")
         scaled = super().__mul__(factor)
-        if isinstance(scaled, Loss):  # of the same terms, once is enough
+        if isinstance(scaled, Loss):  # the same terms warn once
             scaled._warned_blind, scaled._seen_targets = self._warned_blind, self._seen_targets
         return scaled
 
@@ -432,7 +432,7 @@ def as_loss(term: nn.Module, x: Tensor, y: Tensor | Prepared, mask: Tensor | Non
 
 
 def _parts_of(term: object) -> list[tuple[float, nn.Module]]:
-    """The weighted terms of what is added.
+    """The weighted terms of an operand of a sum.
 
     Raises:
         TypeError: for what is neither a metric nor a loss.

@@ -36,7 +36,7 @@ _PLAIN_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64)  # their r
 
 
 def check_range(data_range: Range, who: str) -> None:
-    """Raise unless a range can be one: its width positive and finite, a tensor's each.
+    """Raise unless a range is valid: its width positive and finite, in a tensor every width.
 
     Raises:
         ValueError: with what is wrong.
@@ -166,7 +166,7 @@ def _check_pair(
     min_side: int,
     volumes: bool,
 ) -> None:
-    """Raise on what can be told of a pair without its values."""
+    """Raise on errors that a pair shows without its values being read."""
     for name, image in (("x", x), ("y", y)):
         if not isinstance(image, Tensor):
             raise TypeError(
@@ -200,7 +200,7 @@ def _check_pair(
 
 
 def check_dimensions(image: Tensor, name: str, who: str, volumes: bool) -> None:
-    """Raise on a batch that is none of images or, where ``volumes`` are taken, of volumes.
+    """Raise unless a batch is one of images or, where ``volumes`` are accepted, of volumes.
 
     Example:
         >>> check_dimensions(torch.zeros(1, 3, 0, 8), "x", "doc", volumes=False)
@@ -260,7 +260,7 @@ def _ends(x: Tensor, data_range: Range, who: str) -> tuple[float, float | Tensor
 
 
 def _check_values(x: Tensor, y: Tensor, low: float, high: float | Tensor, who: str) -> None:
-    """Raise on values outside the stated range, and on a range that is evidently not the one meant."""
+    """Raise on values outside the stated range, and on a range that is evidently wrong."""
     if isinstance(high, Tensor):
         x, y, high = x / high, y / high, 1.0
         each = " divided by each image's data_range"
@@ -286,7 +286,7 @@ def _check_values(x: Tensor, y: Tensor, low: float, high: float | Tensor, who: s
 def check_seen(
     x: Tensor, y: Tensor, least: float, most: float, *, who: str, data_range: Range | None, **_demands: Any
 ) -> None:
-    """Raise as `pair` does with ``check="values"``, after somebody has seen the values anyway.
+    """Raise as `pair` does with ``check="values"``, where the extremes of the values are known already.
 
     Args:
         x, y, who, data_range: as `pair` got them; the rest of its demands may follow.
@@ -549,7 +549,7 @@ def read_pair(
 
 
 def read_mask(mask: ImageLike, like: Tensor) -> Tensor:
-    """What counts of a batch, from anything that can say so.
+    """The mask of a batch, from a file, a picture, an array or a tensor.
 
     Args:
         mask: a file or PIL image in grey, of which white counts, black does not, and what is between in part; a
@@ -594,7 +594,7 @@ def read_mask(mask: ImageLike, like: Tensor) -> Tensor:
 
 
 def usable_device(name: str) -> str:
-    """A device's name, once it has proved that it computes here.
+    """The name of a device, after a trial that it computes here.
 
     Raises:
         ValueError: with the reason, when it does not.

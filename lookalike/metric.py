@@ -1,4 +1,4 @@
-"""Metric and Facts: what every metric promises, and the one way a pair walks through it.
+"""Metric and Facts: what every metric promises, and the one path of a pair through it.
 
 ``Metric.forward`` checks the pair once (`batches.pair`), turns autocast off, scores in float32 (float64 stays
 float64) and reduces. A metric adds a pure function, a class with ``facts`` and ``score``, and nothing else.
@@ -33,7 +33,7 @@ PROMISES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a metric says of itself; `lookalike.audit` turns each line into a check.
+    """What a metric states about itself; `lookalike.audit` turns each line into a check.
 
     Attributes:
         name: as in the catalogue, words with underscores.
@@ -119,7 +119,7 @@ class Metric(Frozen, Term):
             self.__dict__.get("_numbers", {}).pop(name, None)
             super().__setattr__(name, value)
             return
-        # Aside, so that __getattr__ is asked for them: in a compiled graph they have to be constants.
+        # Stored apart, so that __getattr__ looks them up: in a compiled graph they have to be constants.
         self.__dict__.pop(name, None)
         self.__dict__.setdefault("_numbers", {})[name] = (value, kept_constant(value))
 
@@ -275,7 +275,7 @@ class Metric(Frozen, Term):
         return self.signature()
 
     def _enter(self, x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        """The checked pair; of a prepared reference whatever was kept stays as it is."""
+        """The checked pair; what a prepared reference keeps is used as it is."""
         if isinstance(y, Prepared):
             x, reference = self._enter(x, y.y)
             return x, reference if y.kept is None else y
@@ -290,7 +290,7 @@ class Metric(Frozen, Term):
         return batches.masked_pair(x, y.y if isinstance(y, Prepared) else y, mask, **self._demands())
 
     def _demands(self) -> dict[str, Any]:
-        """What the door is to check, in the words of `batches.pair`."""
+        """What `batches.pair` is to check, as its arguments."""
         return {
             "who": self.facts.name,
             "data_range": self._stated_range,

@@ -87,7 +87,7 @@ def agreement(
         raise ValueError(f"agree: needs as many scores as opinions, got {len(scores)} and {len(opinions)}")
     z = (scores - scores.mean()) / scores.std()
     mean, unit = opinions.mean(), opinions.std()
-    opinions = (opinions - mean) / unit  # a search for the least squares is not the same in every unit
+    opinions = (opinions - mean) / unit  # so that the search does not depend on the unit
     parameters = _fitted(z, opinions, fit)
     whole_sample = _figures(z, opinions, fit, parameters, rising)
     generator = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def agreement(
     for _ in range(resamples):
         chosen = generator.integers(0, len(z), len(z))
         if np.ptp(z[chosen]) == 0 or np.ptp(opinions[chosen]) == 0:
-            continue  # of a handful of pairs, all drawn alike have no correlation
+            continue  # a resample of equal values has no correlation
         refitted = _fitted(z[chosen], opinions[chosen], fit, start=parameters)
         samples.append(_figures(z[chosen], opinions[chosen], fit, refitted, rising))
     bounds = (

@@ -1,4 +1,4 @@
-"""What people said of the images of the public databases, read from the folders as they are distributed.
+"""Human opinions of the images of the public databases, read from the folders as they are distributed.
 
 ========  ===============================================  ==============================================  ======
 database  images                                           opinions                                        better
@@ -45,7 +45,7 @@ _CSIQ_FOLDERS = {"noise": "AWGN", "awgn": "AWGN", "jpeg": "JPEG", "jpeg 2000": "
 
 
 class Opinion(NamedTuple):
-    """What people said of one image.
+    """The mean human opinion of one image.
 
     Attributes:
         reference, image: files.
@@ -177,7 +177,7 @@ def _csiq_rows(files: _Files) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         for number, line in enumerate(book["all_by_image"].iter_rows(values_only=True), 1):
             if header is None:
-                # A title and empty rows and columns stand about the table.
+                # The table is surrounded by a title and empty rows and columns.
                 header = list(line) if "dst_type" in line else None
             elif line[header.index("dst_type")] is not None:
                 yield number, dict(zip(header, line, strict=True))

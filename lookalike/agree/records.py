@@ -203,7 +203,7 @@ def _numbers(
 
 
 def _is_numeric(lines: Sequence[tuple[int, Mapping[str, str | None]]], name: str) -> bool:
-    """Whether a column is one of numbers: a word among them is a mistake, a number among words is a name."""
+    """Whether a column is numeric: a word among them is a mistake, a number among words is a name."""
     cells = [row[name] for _, row in lines if row[name]]
     return bool(cells) and 2 * sum(map(_is_number, cells)) >= len(cells)
 

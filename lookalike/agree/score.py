@@ -1,4 +1,4 @@
-"""A database's images scored into a csv with their opinions, which a run that was stopped takes up again."""
+"""A database's images scored into a csv with their opinions; a run that was stopped continues there."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def run(
             continue
         try:
             problems = list(_CHECKS[promise](subject))
-        except Exception as error:  # a crash breaks the promise that met it, not the audit
+        except Exception as error:  # a crash breaks this promise, not the audit
             problems = [f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"]
         findings.append(Finding(promise, "broken" if problems else "kept", "; ".join(problems)))
     return findings
@@ -293,7 +293,7 @@ def _threads(subject: Subject) -> Iterator[str]:
     count, together = torch.get_num_threads(), threading.Barrier(len(pairs))
 
     def scores(number: int) -> list[float]:
-        torch.set_num_threads(count)  # of this thread: on how many it computes may change the last bits
+        torch.set_num_threads(count)  # per thread: their number may change the last bits
         together.wait()
         return [float(subject(*pairs[number])) for _ in range(2)]
 
@@ -308,14 +308,14 @@ def _threads(subject: Subject) -> Iterator[str]:
 def _modes(subject: Subject) -> Iterator[str]:
     """A call in one of torch's modes leaves the next as it would have been, and torch's defaults change nothing."""
     for number, (name, call) in enumerate(MODES.items()):
-        # Of a size of its own, for what a metric keeps from call to call goes by the size.
+        # A size of its own for each mode, as what a metric keeps between calls depends on the size.
         x, y = (image[..., : subject.side + number] for image in _noisy_pair(subject, subject.side + len(MODES)))
         try:
             scores = call(subject, x, y)
         except Exception as error:
             if name in DEFAULTS:
                 yield f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            scores = None  # what a mode cannot take is no fault; what it leaves behind would be
+            scores = None  # a failure inside a mode is no fault; leaving something behind would be
         leaf = x.clone().requires_grad_()
         score = subject(leaf, y)
         [gradient] = torch.autograd.grad(score, leaf, allow_unused=True)

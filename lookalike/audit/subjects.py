@@ -54,7 +54,7 @@ class Subject:
         return texture(side or self.side, self.channels, seed).to(self.device)
 
     def scores(self, x: Tensor, y: Tensor) -> Tensor:
-        """What the metric gives for copies of the images: a metric that works in place spoils no other check."""
+        """The scores of copies of the images: a metric that works in place spoils no other check."""
         return self.module(x.clone(), y.clone())
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def _of_expression(expression: str, device: str) -> Subject:
 
 
 class _Rescaled(nn.Module):
-    """A loss without a data range, of images in the unit range brought to the one that it is fed."""
+    """A loss without a data range, called with images scaled from the unit range to its own."""
 
     def __init__(self, loss: nn.Module, fed: tuple[float, float]) -> None:
         super().__init__()

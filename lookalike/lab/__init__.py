@@ -1,4 +1,4 @@
 """The lab: the same network trained with each loss, judged by each metric, left as one run folder.
 
-`recipe` says what is asked, `bakeoff.run` does it, `judge.judge` makes the matrix.
+`recipe` describes a run, `bakeoff.run` trains, `judge.judge` makes the matrix.
 """

@@ -167,7 +167,7 @@ _RESERVED = (runs.SAMPLES, runs.MAPS, DATA)
 
 
 def fair(candidates: list[Candidate], task: Task[Any], sets: Sets, report: Report) -> list[Candidate]:
-    """Each loss scaled until it pulls as hard as L1; raw and used weights are reported.
+    """Each loss scaled until its gradient is as strong as that of L1; raw and used weights are reported.
 
     The published losses keep their weights: they are what was published.
     """
@@ -228,7 +228,7 @@ def trained(recipe: Recipe, folder: Path, name: str, seed: int, device: str) -> 
 
 
 def _silent(line: str) -> None:
-    """Say nothing: another process speaks."""
+    """Report nothing: process 0 reports."""
 
 
 @contextmanager

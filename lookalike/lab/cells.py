@@ -21,7 +21,7 @@ Scores = NDArray[np.float64]
 
 @dataclass
 class Row:
-    """One line of the matrix: what it drew, by seed and direction."""
+    """One row of the matrix, with its outputs by seed and direction."""
 
     label: str
     kind: str
@@ -32,7 +32,7 @@ class Row:
 
 
 def table_of(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, Tensor]) -> list[dict[str, Any]]:
-    """The matrix: a line a row, with a cell a column."""
+    """The matrix: one entry for each row, with one cell for each column."""
     lines = [
         {
             "label": row.label,

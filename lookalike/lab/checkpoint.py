@@ -47,7 +47,7 @@ def save(path: Path, task: Task[Any], step: int) -> None:
 
 
 def load(path: Path, task: Task[Any]) -> int:
-    """Give a task everything back.
+    """Restore a task from its checkpoint.
 
     Returns:
         The step to go on from.

@@ -98,7 +98,7 @@ def folder_pictures(recipe: Recipe, name: str, cache: Path, report: Report) -> P
 
 
 def existing(folder: Path) -> Path:
-    """A folder that is there.
+    """The folder, if it exists.
 
     Raises:
         ValueError: when it is not.
@@ -122,7 +122,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def divide(files: Sequence[Path], held_out: int) -> tuple[list[int], list[int]]:
-    """Places of files to train on and to judge on, chosen by a hash of the names: new files do not move old ones.
+    """Indices of files to train on and to judge on, chosen by a hash of the names: new files do not move old ones.
 
     Raises:
         ValueError: for a single file.
@@ -180,7 +180,7 @@ class _Usable:
     report: Report
 
     def pictures(self, places: Sequence[int]) -> Pictures:
-        """Those at some places; of no other is ever a pixel read."""
+        """The pictures at some indices; no pixel of any other is read."""
         names = tuple(self.files[index].stem for index in places)
         if self.pixel_file is None:
             return Pictures(names, _from_files([self.files[index] for index in places], self.recipe, self.report))
@@ -232,7 +232,7 @@ def _from_files(files: Sequence[Path], recipe: Recipe, report: Report) -> Callab
 
 
 def _mark(files: Sequence[Path], recipe: Recipe) -> str:
-    """Changes when a file or the way it is prepared does."""
+    """A hash that changes when a file or its preparation does."""
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     prepared = (recipe.load, recipe.side, getattr(recipe, "as_published", False))
     return hashlib.sha256(json.dumps([stamps, prepared]).encode()).hexdigest()
@@ -240,7 +240,7 @@ def _mark(files: Sequence[Path], recipe: Recipe) -> str:
 
 def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) -> dict[str, Any]:
     pixel_file.parent.mkdir(parents=True, exist_ok=True)
-    partial = pixel_file.with_suffix(".part")  # whoever has the old file mapped keeps it
+    partial = pixel_file.with_suffix(".part")  # processes that have mapped the old file keep it
     try:
         index = _write_pixels(files, recipe, partial)
     except OSError as error:
@@ -257,7 +257,7 @@ def _decode(files: Sequence[Path], recipe: Recipe, pixel_file: Path, mark: str) 
 
 
 def _write_pixels(files: Sequence[Path], recipe: Recipe, target: Path) -> dict[str, Any]:
-    """Every image after the other, as long as they fit, and an index of what there is."""
+    """Write the images one after another, as long as they fit, and return an index of them."""
     images, used, left_out = [], [], []
     written, limit = 0, int(CACHE_GIB * 2**30)
     with target.open("wb") as pixels:

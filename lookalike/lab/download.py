@@ -107,7 +107,7 @@ def _check(archive: Archive, partial: Path) -> None:
 
 
 def _unpack(partial: Path, folder: Path, name: str) -> None:
-    """Unpack beside its place, then rename: whoever finds the folder finds all of it."""
+    """Unpack under another name, then rename: the folder is complete as soon as it exists."""
     unpacked = folder / f".{name}.unpacking"
     shutil.rmtree(unpacked, ignore_errors=True)
     with zipfile.ZipFile(partial) as packed:

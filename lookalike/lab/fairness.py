@@ -1,4 +1,4 @@
-"""Losses that pull equally hard: equal weights are not equal influence, for SSIM spans 2 and L1 spans 1.
+"""Losses with gradients of equal strength: equal weights are not equal influence, as SSIM spans 2, L1 only 1.
 
 The pull of a loss is the norm of its gradient to the output, the mean over images and over four outputs on the way
 from what the untrained network draws to the target: at the start alone, a loss that is steep only far from the
@@ -39,7 +39,7 @@ def pull(loss: Loss, start: Tensor, target: Tensor) -> float:
 
 
 def calibrated(loss: Loss, start: Tensor, target: Tensor) -> Loss:
-    """The same mix, scaled as a whole until it pulls as hard as L1.
+    """The same mix, scaled as a whole until its gradient is as strong as that of L1.
 
     Raises:
         ValueError: for a loss without a gradient here.

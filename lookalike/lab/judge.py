@@ -119,7 +119,7 @@ def _losses(
 
 
 def _outputs(task: Task[Any], networks: nn.ModuleDict, sets: Sets) -> dict[str, Tensor]:
-    """What networks make of the held-out images, by direction."""
+    """The networks' outputs for the held-out images, by direction."""
     rendered = {}
     for direction in task.directions:
         inputs, _ = task.held(sets, direction)

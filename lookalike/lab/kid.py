@@ -172,7 +172,7 @@ def _imported(path: str, device: str) -> Describer:
         raise ValueError(f"kid: cannot make {path!r} ({type(error).__name__}: {error})") from None
     if not isinstance(network, nn.Module):
         raise TypeError(f"kid: {path!r} must be or make a torch.nn.Module, is {type(network).__name__}")
-    network = copy.deepcopy(network).to(device).eval()  # the module may keep it, and use it otherwise
+    network = copy.deepcopy(network).to(device).eval()  # its module may hold the original, and change it
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         digest.update(key.encode() + value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())

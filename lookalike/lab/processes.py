@@ -90,6 +90,6 @@ def gathered(value: Any) -> list[Any]:
 
 
 def wait() -> None:
-    """Until every process is here."""
+    """Wait until every process has arrived."""
     if world() > 1:
         dist.barrier()

@@ -34,7 +34,7 @@ R = TypeVar("R", bound=Recipe)
 
 @dataclass(frozen=True)
 class Phase:
-    """What one optimiser is to lower.
+    """The loss that one optimiser minimises.
 
     Attributes:
         optimiser: its name.
@@ -104,7 +104,7 @@ class Task(Generic[R]):
         self.averages.requires_grad_(False)
         self.optimisers = self.build_optimisers()
 
-    # ---- what a task defines
+    # What a task defines.
 
     def build(self) -> dict[str, nn.Module]:
         """The networks, freshly initialised."""
@@ -125,7 +125,7 @@ class Task(Generic[R]):
         raise NotImplementedError
 
     def batch(self, sets: Sets, positions: Sequence[int]) -> Any:
-        """What one step looks at; a pure function of seed and positions (images seen)."""
+        """The data of one step; a pure function of seed and positions (images seen)."""
         raise NotImplementedError
 
     def phases(self, batch: Any, loss: Loss) -> Iterator[Phase]:
@@ -137,7 +137,7 @@ class Task(Generic[R]):
         raise NotImplementedError
 
     def render(self, networks: nn.ModuleDict, direction: Direction, images: Tensor) -> Tensor:
-        """What the networks make of images, clipped to [0, 1]."""
+        """The networks' outputs for images, clipped to [0, 1]."""
         raise NotImplementedError
 
     def beginning(self, sets: Sets) -> tuple[Tensor, Tensor]:
@@ -149,9 +149,9 @@ class Task(Generic[R]):
         return {}
 
     def remember(self, memory: Mapping[str, Any]) -> None:
-        """Take back what `memory` gave."""
+        """Restore what `memory` returned."""
 
-    # ---- what all share
+    # What all tasks share.
 
     def computing(self) -> AbstractContextManager[Any]:
         """Networks compute in the chosen precision; losses turn it off for themselves."""
@@ -210,7 +210,7 @@ class Paired(Task[R]):
         return {"": held_crops(pictures, recipe.side, recipe.held_out)}
 
     def damaged(self, square: Levels, chance_of: Sequence[int]) -> Levels:
-        """What the network gets to see of a target; by default the target."""
+        """The network's input for a target; by default the target itself."""
         return square
 
     def batch(self, sets: Sets, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -228,7 +228,7 @@ class Paired(Task[R]):
         yield Phase("network", value, weighted(loss))
 
     def held(self, sets: Sets, direction: Direction) -> tuple[Tensor, Tensor]:
-        """Held-out images, damaged always alike."""
+        """Held-out images, damaged the same way every time."""
         targets = sets.held[""].images
         squares = (targets * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         inputs = [self.damaged(square, (2**31, at)) for at, square in enumerate(squares)]

@@ -89,7 +89,7 @@ def train(
                 processes.average_gradients(parameters)
                 norms[phase.optimiser] = _clip(parameters, recipe.clip, phase, seen)
                 optimiser.step()
-            task.average(min(recipe.ema, (step + 1) / (step + 10)))  # the first weights must not linger
+            task.average(min(recipe.ema, (step + 1) / (step + 10)))  # so that the first weights are soon forgotten
 
             # Log, show, save.
             stopped = processes.any_of(stop())
@@ -122,7 +122,7 @@ def train(
 
 @contextmanager
 def _naming_checkpoint(kept: int) -> Iterator[None]:
-    """Name what is still there when a save fails."""
+    """Name the checkpoint that remains in the error of a failed save."""
     try:
         yield
     except OSError as error:
@@ -131,7 +131,7 @@ def _naming_checkpoint(kept: int) -> Iterator[None]:
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
-    """What was logged up to a step; what came after the checkpoint will be logged again."""
+    """The log up to a step; later steps will be logged again."""
     if not path.exists():
         return []
     return [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
