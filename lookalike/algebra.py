@@ -380,8 +380,8 @@ class Loss(Term):
             return
         if stored != set(own):
             names = ", ".join(key.removeprefix(start) for key in state_dict if key.startswith(start))
-            here = ", ".join(self._weights)
-            error_msgs.append(f"loss: the state is of {names or 'no terms'}, this loss has {here}")
+            own_names = ", ".join(self._weights)
+            error_msgs.append(f"loss: the state is of {names or 'no terms'}, this loss has {own_names}")
             return
         self._set_weights({name: float(state_dict[start + name]) for name in self._weights})
         self.step = round(float(state_dict[f"{prefix}step"]))
@@ -394,12 +394,12 @@ class Loss(Term):
         return " + ".join(f"{weight:g}*{name}" for name, weight in self._weights.items())
 
     def _apply_schedules(self) -> None:
-        at = {
+        scheduled = {
             name: real("loss", f"the schedule of {name} at step {self.step}", schedule(self.step))
             for name, schedule in self.schedules.items()
         }
-        if at:
-            self._set_weights({**self._weights, **at})
+        if scheduled:
+            self._set_weights({**self._weights, **scheduled})
 
 
 def _signature(term: nn.Module) -> str:

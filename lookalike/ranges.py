@@ -83,21 +83,21 @@ def mismatch(least: float, most: float, low: float, high: float, *, fractions: b
     """
     width = high - low
     slack = TOLERANCE * width
-    lie = f"its values lie in [{least:.4g}, {most:.4g}]"
+    extent = f"its values lie in [{least:.4g}, {most:.4g}]"
     if least < low - slack or most > high + slack:
         # Lanczos and bicubic filters overshoot by up to a tenth of what the values span, a wrong range by more.
         overshoot = least >= low - width / 10 and most <= high + width / 10 and most - least > width / 4
-        todo = "clip them, or pass the data_range these values have" if overshoot else advice(least, most)
-        return f"{lie}, outside data_range=({low:g}, {high:g}); {todo}"
+        remedy = "clip them, or pass the data_range these values have" if overshoot else advice(least, most)
+        return f"{extent}, outside data_range=({low:g}, {high:g}); {remedy}"
     if not fractions or least < 0 or most <= 0:
         return None
-    part = f"all {lie}, a small part of data_range=({low:g}, {high:g})"
+    part = f"all {extent}, a small part of data_range=({low:g}, {high:g})"
     if low == 0 and high >= 100 and most <= 1:
         return f"{part}; pass data_range=1"
     if low == 0 and high >= 65000 and most <= 255:
         return f"{part}; pass data_range=255"
     if low == -high and least <= high / 50 and most > high / 2:
-        return f"all {lie}, the upper half of data_range=({low:g}, {high:g}); pass data_range={high:g}"
+        return f"all {extent}, the upper half of data_range=({low:g}, {high:g}); pass data_range={high:g}"
     return None
 
 

@@ -69,8 +69,10 @@ def read(
             lines = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a csv table ({error})") from None
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"{path}: has several columns {', '.join(map(repr, twice))}; rename or drop all but one")
+    if duplicates := [name for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(
+            f"{path}: has several columns {', '.join(map(repr, duplicates))}; rename or drop all but one"
+        )
     for number, row in lines:
         if None in row or None in row.values():
             raise ValueError(f"{path}: line {number}: has not the {len(names)} cells of the header")

@@ -45,14 +45,14 @@ def score(
     outputs.claim(sidecar, who="agree", inputs=inputs, force=None)
     column = "mos" if database.better == "higher" else "dmos"
     header = ("reference", "image", "distortion", column, *signatures)
-    done = _read(path)
+    scored = _read(path)
     runs.write_json(sidecar, {"database": database.name, "signatures": dict(signatures)})
-    left = [opinion for opinion in database.opinions if str(opinion.image) not in done]
+    pending = [opinion for opinion in database.opinions if str(opinion.image) not in scored]
     try:
-        for number, opinion in enumerate(progress(left), 1):
+        for number, opinion in enumerate(progress(pending), 1):
             values = scorer(opinion.image, opinion.reference)
             cells = ("" if values[name] is None else repr(values[name]) for name in signatures)
-            done[str(opinion.image)] = [
+            scored[str(opinion.image)] = [
                 str(opinion.reference),
                 str(opinion.image),
                 opinion.distortion,
@@ -60,9 +60,9 @@ def score(
                 *cells,
             ]
             if number % _BATCH == 0:
-                runs.write_csv(path, header, done.values())
+                runs.write_csv(path, header, scored.values())
     finally:
-        runs.write_csv(path, header, done.values())
+        runs.write_csv(path, header, scored.values())
 
 
 def _read(path: Path) -> dict[str, list[str]]:

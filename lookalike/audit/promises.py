@@ -113,9 +113,9 @@ def _symmetric(subject: Subject) -> Iterator[str]:
     if subject.facts is not None and not subject.facts.symmetric:
         return
     x, y = _noisy_pair(subject)
-    forth, back = float(subject(x, y)), float(subject(y, x))
-    if not _close(forth, back):
-        yield f"{forth:.9g} one way, {back:.9g} the other"
+    forward, backward = float(subject(x, y)), float(subject(y, x))
+    if not _close(forward, backward):
+        yield f"{forward:.9g} one way, {backward:.9g} the other"
 
 
 def _monotone(subject: Subject) -> Iterator[str]:
@@ -289,7 +289,7 @@ def _threads(subject: Subject) -> Iterator[str]:
     """Eight threads that call one object get the numbers that one thread gets, to the last bit."""
     y = subject.picture()
     pairs = [(distorted(y, "gaussian_noise", 0.02 * number), y) for number in range(1, 9)]
-    alone = [float(subject(*pair)) for pair in pairs]
+    expected = [float(subject(*pair)) for pair in pairs]
     count, together = torch.get_num_threads(), threading.Barrier(len(pairs))
 
     def scores(number: int) -> list[float]:
@@ -299,9 +299,9 @@ def _threads(subject: Subject) -> Iterator[str]:
 
     with torch.no_grad(), ThreadPoolExecutor(len(pairs)) as pool:
         for number, results in enumerate(pool.map(scores, range(len(pairs)))):
-            wrong = [score for score in results if score != alone[number]]
+            wrong = [score for score in results if score != expected[number]]
             if wrong:
-                yield f"{wrong[0]!r} instead of {alone[number]!r}"
+                yield f"{wrong[0]!r} instead of {expected[number]!r}"
                 return
 
 

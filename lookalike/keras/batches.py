@@ -222,15 +222,15 @@ def weights_of(
     if len(sizes) < 2 or (len(sizes) == 2 and sizes[1] in (1, None)):
         return sample_weight, None
     images = tuple(y_true.shape)
-    at = len(images) - 1 if data_format == "channels_last" else 1
-    grey = (*images[:at], *images[at + 1 :])
-    fits = [images, (*images[:at], 1, *images[at + 1 :]), grey] if masks else []
+    axis = len(images) - 1 if data_format == "channels_last" else 1
+    grey = (*images[:axis], *images[axis + 1 :])
+    fits = [images, (*images[:axis], 1, *images[axis + 1 :]), grey] if masks else []
     for fit in fits:
         if len(fit) == len(sizes) and all(
             a == b for a, b in zip(sizes, fit, strict=True) if a is not None and b is not None
         ):
             if fit is grey:
-                sample_weight = sample_weight[:, None] if at == 1 else sample_weight[..., None]
+                sample_weight = sample_weight[:, None] if axis == 1 else sample_weight[..., None]
             return None, sample_weight
     also = f", or a mask {' or '.join(map(str, fits))}" if masks else ": this score has no pixels to weigh"
     raise ValueError(

@@ -77,8 +77,8 @@ def difference(x: tuple[Any, Any, Any], y: tuple[Any, Any, Any]) -> Any:
     h1, h2 = _hue(a1, b1), _hue(a2, b2)
 
     grey = ops.equal(C1 * C2, 0)
-    apart = ops.stop_gradient(h2 - h1)
-    turn = ops.where(apart < -math.pi, 2 * math.pi, ops.where(apart > math.pi, -2 * math.pi, 0.0))
+    gap = ops.stop_gradient(h2 - h1)
+    turn = ops.where(gap < -math.pi, 2 * math.pi, ops.where(gap > math.pi, -2 * math.pi, 0.0))
     turn = ops.cast(turn, h1.dtype)
     dH = 2 * _root(C1 * C2) * ops.sin(ops.where(grey, 0.0, h2 - h1 + turn) / 2)
     dL, dC = L2 - L1, C2 - C1

@@ -116,11 +116,11 @@ def _contextual(metric: Contextual, x: Any, y: Any) -> Any:
     d = _distances(x, y, metric.distance)
     if metric.spatial_weight:
         rows, columns = (ops.convert_to_tensor(line, d.dtype) for line in (rows, columns))
-        apart = ops.sqrt(sum(ops.square(ops.expand_dims(line, 1) - line) for line in (rows, columns)))
+        offsets = ops.sqrt(sum(ops.square(ops.expand_dims(line, 1) - line) for line in (rows, columns)))
         shorter = (
             min(height, width) if planes.known(height, width) else ops.cast(ops.minimum(height, width), d.dtype)
         )
-        d = d + apart * metric.spatial_weight / shorter
+        d = d + offsets * metric.spatial_weight / shorter
     relative = d / (ops.min(d, 2, keepdims=True) + EPSILON)
     similarity = ops.softmax(-relative / metric.bandwidth, 2)
     return 0 - ops.log(ops.mean(ops.max(similarity, 1), 1))

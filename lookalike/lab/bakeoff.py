@@ -115,12 +115,14 @@ def run(
                 with _bar(recipe, f"{candidate.label} · seed {seed}") as show, board as events:
                     loss = candidate.loss.to(local_device)
                     try:
-                        done = trainer.train(task, sets, loss, folder / name, until=until, show=show, board=events)
+                        steps_done = trainer.train(
+                            task, sets, loss, folder / name, until=until, show=show, board=events
+                        )
                     except trainer.NonFinite as error:
                         failed[name] = str(error)
                         log(f"{name}: {error}")
                         continue
-                if done >= recipe.steps and processes.rank() == 0:
+                if steps_done >= recipe.steps and processes.rank() == 0:
                     checkpoint.export(folder / name / runs.NETWORK, task, candidate.label)
         processes.wait()
         return failed

@@ -119,7 +119,7 @@ def _kid_column(
         name = f"{direction.name}:kid_{features}_{kid.LAYER}"
         title = f"{direction.label}: KID ({features} {kid.LAYER})"
         return Column(name, title, "lower", "", (direction.name,), None, absent=describer)
-    few = min(count, len(goal)) < kid.LEAST
+    too_few = min(count, len(goal)) < kid.LEAST
     vectors: list[Tensor] = []
 
     def described(images: Tensor) -> Tensor:
@@ -132,8 +132,8 @@ def _kid_column(
 
     return Column(
         f"{direction.name}:kid_{describer.name}", f"{direction.label}: KID ({describer.title})", "lower",
-        "" if few else kid.sign(describer, count, len(goal)), (direction.name,), None, describer.min_side,
-        absent=f"needs {kid.LEAST} images a side, there are {count} and {len(goal)}" if few else "", whole=far,
+        "" if too_few else kid.sign(describer, count, len(goal)), (direction.name,), None, describer.min_side,
+        absent=f"needs {kid.LEAST} images a side, there are {count} and {len(goal)}" if too_few else "", whole=far,
     )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Autoencode(Recipe):
-    """A convolutional autoencoder: how a loss redraws an image through a narrow place.
+    """A convolutional autoencoder: how an image looks that a loss reconstructs through a bottleneck.
 
     Attributes:
         bottleneck: channels at an eighth of the resolution.

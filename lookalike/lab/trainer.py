@@ -197,7 +197,7 @@ def precision_for(asked: Precision, device: str) -> torch.dtype:
         torch.float32
     """
     on_gpu = device.startswith("cuda")
-    has = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else False
-    if asked == "bfloat16" and not has:
+    supported = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else False
+    if asked == "bfloat16" and not supported:
         raise ValueError(f"precision: {device} has no bfloat16 of its own here; use --precision float32")
-    return torch.bfloat16 if has and asked != "float32" else torch.float32
+    return torch.bfloat16 if supported and asked != "float32" else torch.float32

@@ -1,4 +1,4 @@
-"""What is written by those who compute and read by those who report: run folders, tables, views, statistics.
+"""The contract between computing and reporting: run folders, tables, views and statistics.
 
 No file here knows torch, so that a report opens without it.
 """

@@ -29,7 +29,7 @@ from pathlib import Path
 from lookalike.records import tables
 from lookalike.records.runs import SOFTWARE
 
-_HEAD = 4096  # bytes in which a file says what it is
+_HEAD = 4096  # bytes at the beginning of a file that tell its kind
 _AGREE = b"reference,image,distortion,"  # the first columns of `lookalike agree`'s csv
 
 StrPath = str | os.PathLike[str]
@@ -84,7 +84,7 @@ def claim_folder(
     inputs: Iterable[StrPath] = (),
     force: bool = False,
 ) -> Path:
-    """A folder that may be written to, once it is known that none of its files are somebody else's.
+    """A folder that may be written to, once it is known that lookalike wrote all of its files that are replaced.
 
     Args:
         folder: where results are to go.

@@ -1,4 +1,4 @@
-"""The run folder: what a study or an experiment leaves behind, and all that a report reads.
+"""The run folder: what a study or an experiment writes, and all that a report reads.
 
 ::
 
@@ -65,7 +65,7 @@ MATRIX = "matrix.json"
 MATRIX_TABLE = "matrix.csv"
 MATRIX_TEXT = "matrix.md"
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of cells that a spreadsheet would run
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _PACKAGES = ("lookalike", "torch", "numpy", "scipy", "pillow", "scikit-image")
 
@@ -97,7 +97,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         if partial is not None:
             partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk does not say where
+            error.filename = str(path)  # the error of a full disk names no file
         raise
     _sync_folder(target.parent)
 
@@ -194,7 +194,7 @@ def read_json(path: Path) -> Any:
 
 
 def is_study(folder: Path) -> bool:
-    """Whether a study was written into a folder, or begun."""
+    """Whether a folder holds a study, finished or begun."""
     begun = not (folder / SCORES).exists() and _entry(folder / ENVIRONMENT, SOFTWARE) is not None
     return begun or _entry(folder / SCORES, "kind") == "study"
 
@@ -205,7 +205,7 @@ def is_lab(folder: Path) -> bool:
 
 
 def _entry(path: Path, key: str) -> Any:
-    """What a record says under a key; None where there is no such record."""
+    """The value of a record under a key; None where there is no such record."""
     try:
         record = read_json(path)
     except (ValueError, OSError):

@@ -1,5 +1,5 @@
-"""What a table of scores says: means with their uncertainty, which methods really differ, where each is worst and
-best, and whether the metrics agree.
+"""The statistics of a table of scores: means with their uncertainty, which methods really differ, where each is
+worst and best, and whether the metrics agree.
 
 Percentile bootstrap: Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13. Signed-rank test:
 Wilcoxon: Individual comparisons by ranking methods, 1945, doi 10.2307/3001968. Correction for many comparisons:
@@ -155,7 +155,7 @@ def letters(ranked: Sequence[str], apart: set[frozenset[str]]) -> dict[str, str]
         for column in columns:
             split += [column - {first}, column - {second}] if {first, second} <= column else [column]
         columns = []
-        for column in split:  # what another column holds says nothing new
+        for column in split:  # a subset of another column is redundant
             if not any(column <= kept for kept in columns):
                 columns = [kept for kept in columns if not kept <= column] + [column]
     order = {name: index for index, name in enumerate(ranked)}

@@ -116,7 +116,7 @@ def is_first_line(head: bytes) -> bool:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a parquet file is a table of scores; without pyarrow nobody knows, and it is none."""
+    """Whether a parquet file is a table of scores; without pyarrow it cannot be read and counts as none."""
     try:
         import pyarrow.parquet as parquet
         from pyarrow import ArrowException
@@ -160,9 +160,9 @@ def provenance(table: Path, pictures: Iterable[str]) -> dict[str, Any]:
     Returns:
         ``{"folder": from the table's to the current folder, "pictures": {path: what tells it from another}}``.
     """
-    here, table_folder = Path.cwd(), Path(os.path.realpath(table)).parent
+    current, table_folder = Path.cwd(), Path(os.path.realpath(table)).parent
     try:
-        folder = {"folder": os.path.relpath(here, table_folder)}
+        folder = {"folder": os.path.relpath(current, table_folder)}
     except ValueError:  # another drive
         folder = {}
     identities = {as_text(path): identity(Path(path)) for path in sorted(pictures)}
@@ -197,7 +197,7 @@ def places(beside: Path, metadata: Mapping[str, Any], path: str) -> list[Path]:
 
 
 def write(path: Path, metrics: tuple[str, ...], metadata: Mapping[str, Any], rows: Iterable[Row]) -> None:
-    """Write a table, row by row, beside its place, and rename it when it is whole.
+    """Write a table, row by row, under another name, and rename it when it is complete.
 
     Args:
         path: ends in one of ``KINDS``.
@@ -238,7 +238,7 @@ def read(path: Path) -> Table:
     return _table(path, cells, metadata)
 
 
-# ---- parquet
+# Parquet.
 
 
 def _parquet() -> Any:
@@ -284,7 +284,7 @@ def _read_parquet(path: Path) -> Table:
     return _table(path, table.to_pylist(), metadata)
 
 
-# ---- csv and jsonl
+# CSV and JSON lines.
 
 
 def _write_csv(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) -> None:
@@ -305,11 +305,11 @@ def _write_jsonl(file: BinaryIO, metrics: tuple[str, ...], rows: Iterable[Row]) 
 def _text(file: BinaryIO) -> Iterator[io.TextIOWrapper]:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     yield text
-    text.detach()  # flushed; whoever opened the file closes it
+    text.detach()  # flushed; the caller, who opened the file, closes it
 
 
 def _cells(path: Path, kind: str) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a mark
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets begin a file with a byte order mark
         if kind == ".jsonl":
             return [json.loads(line, object_pairs_hook=_cells_of) for line in file]
         reader = csv.reader(file)
@@ -332,7 +332,7 @@ def _cells_of(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return cells
 
 
-# ---- rows and cells
+# Rows and cells.
 
 
 def _flat(row: Row) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The study: what the numbers see and what they do not, on any photograph."""
+"""The study: which distortions of a photograph the metrics notice and which they do not."""
 
 from __future__ import annotations
 

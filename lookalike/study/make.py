@@ -61,7 +61,9 @@ def run(
     ]
     crops = None if paper_folder is None else paper.crops(Path(paper_folder))
 
-    runs.write_json(folder / runs.ENVIRONMENT, runs.environment(device))  # first: the folder is ours from here on
+    runs.write_json(
+        folder / runs.ENVIRONMENT, runs.environment(device)
+    )  # first: it marks the folder as written by lookalike
     score_columns = columns()
     parts, stems = [], []
     for title, original in read:
@@ -80,7 +82,7 @@ def run(
         "paper": None if crops is None else _paper(folder, crops, device),
     }
     _write_table(folder, record)
-    runs.write_json(folder / runs.SCORES, record)  # last: where it is, all it names is
+    runs.write_json(folder / runs.SCORES, record)  # last: all the files that it names exist by then
     return record
 
 

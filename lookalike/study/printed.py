@@ -73,7 +73,7 @@ def _paper(paper: Mapping[str, Any]) -> list[str]:
 def _aligned(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as what they hold, titles broken at their spaces and set above them."""
     title_words = [title.split()[::-1] for title in titles]
-    head = [["", *words] for words in zip_longest(*title_words, fillvalue="")][::-1]
+    head = [["", *parts] for parts in zip_longest(*title_words, fillvalue="")][::-1]
     cells = [*head, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(titles) + 1)]
     return [

@@ -1,4 +1,4 @@
-"""Autoencode: draw an image again through a narrow place."""
+"""Autoencode: reconstruct an image through a bottleneck."""
 
 from __future__ import annotations
 
