@@ -24,6 +24,7 @@ from torch import Tensor
 from lookalike import signature
 from lookalike.metric import Facts, Metric
 from lookalike.ops import colour, dct
+from lookalike.ops.constants import Arrays, kept
 from lookalike.ops.pairs import halves
 from lookalike.ops.window import gaussian
 from lookalike.options import real, reals, width
@@ -39,7 +40,8 @@ def _weights(sigma: float) -> dict[int, float]:
         for column in range(8)
     }
     kept = {place: weight for place, weight in weights.items() if place == 0 or weight >= 1e-2}
-    return {place: weight / math.fsum(kept.values()) for place, weight in kept.items()}
+    total = math.fsum(list(kept.values()))  # a list, which torch.compile follows
+    return {place: weight / total for place, weight in kept.items()}
 
 
 def dss(
@@ -91,11 +93,18 @@ def dss(
     return (alike * alike.new_tensor(list(subbands.values()))).sum(1)
 
 
-def _moments(x: Tensor, y: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Local variances and covariance of two planes."""
+@kept(8)
+def _window(sigma: float) -> Arrays:
+    """The Gaussian of 3x3, row by row."""
     squares = np.array([2, 1, 2, 1, 0, 1, 2, 1, 2])
     taps = np.exp(-squares / (2 * sigma**2))
-    window = x.new_tensor(taps / taps.sum()).unsqueeze(1)
+    return (taps / taps.sum(),)
+
+
+def _moments(x: Tensor, y: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Local variances and covariance of two planes."""
+    [window] = _window(x.dtype, x.device, sigma)
+    window = window.unsqueeze(1)
     of_x, of_y = (F.unfold(image, 3, padding=1) for image in (x, y))
     if x.dtype != torch.float64:
         # Beside the brightness float32 loses small variances; what differs from the window's middle keeps them.
