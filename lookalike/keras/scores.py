@@ -54,7 +54,7 @@ NETWORKS: Mapping[str, str] = {
 # Those whose formula takes a mask after the pair.
 MASKED = frozenset({
     "l1", "l2", "rmse", "psnr", "charbonnier", "gaussian_l1", "gaussian_l2", "ciede2000", "lpips_alex", "lpips_vgg",
-    "lpips_squeeze",
+    "lpips_squeeze", "ssim", "ssim_luminance", "ssim_contrast", "ssim_structure", "ms_ssim",
 })  # fmt: skip
 # Where two images differ, (n, c, h', w'); of networks the maps of each layer.
 MAPS: Mapping[str, Formula] = {

@@ -288,7 +288,7 @@ def prepared(c: Convention, x: Any, y: Any, mask: Any = None) -> tuple[Any, Any,
 def taps_of(metric: SSIM | MSSSIM, kind: Window, x: Any) -> list[tuple[float, ...]]:
     """The window of a definition along each axis of images."""
     c = metric.convention
-    axes: Any = getattr(metric, "axes", None) or ((c.win_size, c.sigma),) * (len(x.shape) - 2)
+    axes: Any = metric.axes or ((c.win_size, c.sigma),) * (len(x.shape) - 2)
     return [windows.gaussian(size, sigma) if kind == "gaussian" else windows.uniform(size) for size, sigma in axes]
 
 
