@@ -48,6 +48,10 @@ def parsed(under: Sequence[str], over: Sequence[str]) -> list[Limit]:
         >>> parsed(["ssim=0.98"], ["mse=1e-3"])[1]
         Limit(column='l2', value=0.001, under=False)
     """
+    if not under and not over:  # nothing is imported for nothing
+        return []
+    import numpy  # noqa: F401 - before torch, whose import swallows an interrupt during NumPy's
+
     from lookalike.scoring.columns import column
 
     found = []
@@ -66,6 +70,8 @@ def parsed(under: Sequence[str], over: Sequence[str]) -> list[Limit]:
 
 def asked(metrics: Sequence[str], limits: Iterable[Limit]) -> tuple[str, ...]:
     """The metrics with those that limits name, each once."""
+    import numpy  # noqa: F401 - as above
+
     from lookalike.scoring.columns import column
 
     named = [column(text).name for text in metrics]
