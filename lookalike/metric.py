@@ -56,6 +56,10 @@ class Facts:
         alone: why it cannot be the only term of a training loss, "" when it can.
         tolerates: distortions that it is not promised to punish, each with the reason.
         declines: promises that it does not make, each with the reason.
+        suits: when to take it, and
+        fails: when not, in half a sentence each.
+        written: how print writes its name, "" for the name itself.
+        map_high: the value at which a map of it is drawn as far from alike as can be.
     """
 
     name: str
@@ -78,6 +82,10 @@ class Facts:
     alone: str = ""
     tolerates: Mapping[str, str] = field(default_factory=dict)
     declines: Mapping[str, str] = field(default_factory=dict)
+    suits: str = ""
+    fails: str = ""
+    written: str = ""
+    map_high: float = 1.0
 
     def __post_init__(self) -> None:
         unknown = set(self.declines) - set(PROMISES)

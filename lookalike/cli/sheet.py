@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from lookalike.cli import show
-from lookalike.cli.advice import ADVICE
 
 
 def of(name: str) -> dict[str, Any]:
@@ -29,7 +28,6 @@ def of(name: str) -> dict[str, Any]:
     made = registry.metric_class(name)
     facts = made.facts
     module = inspect.getmodule(made)
-    suits, fails = ADVICE.get(facts.name, ("", ""))
     return {
         "name": facts.name, "aliases": facts.aliases, "title": facts.title, "formula": _formula(made),
         "paper": facts.paper, "source": inspect.cleandoc(module.__doc__ or "") if module else "",
@@ -38,7 +36,7 @@ def of(name: str) -> dict[str, Any]:
         "volumes": facts.volumes, "masks": facts.masks, "maps": _has_map(made), "weights": facts.weights,
         "quadratic": facts.quadratic, "version": facts.version,
         "options": _options(registry.options_of(name), made),
-        "use": suits, "not": fails, "alone": facts.alone, "blind_to": dict(facts.tolerates),
+        "use": facts.suits, "not": facts.fails, "alone": facts.alone, "blind_to": dict(facts.tolerates),
         "declines": dict(facts.declines), "signature": _signature(name),
     }  # fmt: skip
 

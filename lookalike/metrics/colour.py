@@ -145,7 +145,12 @@ class CIEDE2000(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ciede2000", title="CIEDE2000 colour difference", paper=_PAPER, better="lower",
+        name="ciede2000",
+        suits="for colour differences, pixel by pixel",
+        fails="for texture and blur, which hardly change it",
+        written="CIEDE2000",
+        map_high=100.0,
+        title="CIEDE2000 colour difference", paper=_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, channels=(3,), masks=True,
         declines={"channels": _COLOURS},
     )  # fmt: skip
@@ -188,7 +193,11 @@ class CIEDE2000Low(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ciede2000_low", title="CIEDE2000 of low frequencies", paper=_PAPER, better="lower",
+        name="ciede2000_low",
+        suits="for colour casts over areas",
+        fails="for anything finer than its blur",
+        map_high=100.0,
+        title="CIEDE2000 of low frequencies", paper=_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, channels=(3,), declines={"channels": _COLOURS},
         alone="it does not see texture",
     )  # fmt: skip
@@ -219,7 +228,10 @@ class DeltaL(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_l", title="Signed shift of lightness L*", paper=_NO_PAPER, better="lower",
+        name="delta_l",
+        suits="to see a shift of lightness, with its sign",
+        fails="as a quality score",
+        title="Signed shift of lightness L*", paper=_NO_PAPER, better="lower",
         range=(-math.inf, math.inf), identical=0.0, symmetric=False, channels=(3,), alone=_NO_LOSS,
         declines={"monotone": _SIGNED, "channels": _COLOURS},
     )  # fmt: skip
@@ -238,7 +250,10 @@ class DeltaA(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_a", title="Signed shift of a* (green to red)", paper=_NO_PAPER, better="lower",
+        name="delta_a",
+        suits="to see a shift between green and red, with its sign",
+        fails="as a quality score",
+        title="Signed shift of a* (green to red)", paper=_NO_PAPER, better="lower",
         range=(-math.inf, math.inf), identical=0.0, symmetric=False, channels=(3,), alone=_NO_LOSS,
         declines={"monotone": _SIGNED, "channels": _COLOURS},
     )  # fmt: skip
@@ -257,7 +272,10 @@ class DeltaB(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_b", title="Signed shift of b* (blue to yellow)", paper=_NO_PAPER, better="lower",
+        name="delta_b",
+        suits="to see a shift between blue and yellow, with its sign",
+        fails="as a quality score",
+        title="Signed shift of b* (blue to yellow)", paper=_NO_PAPER, better="lower",
         range=(-math.inf, math.inf), identical=0.0, symmetric=False, channels=(3,), alone=_NO_LOSS,
         declines={"monotone": _SIGNED, "negative": _SIGNED, "channels": _COLOURS},
     )  # fmt: skip
@@ -283,7 +301,10 @@ class ChromaRatio(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="chroma_ratio", title="Ratio of mean chroma", paper=_NO_PAPER, better="higher",
+        name="chroma_ratio",
+        suits="to see whether colours got paler or stronger",
+        fails="as a quality score",
+        title="Ratio of mean chroma", paper=_NO_PAPER, better="higher",
         range=(0.0, math.inf), identical=1.0, symmetric=False, smooth=False, channels=(3,), alone=_NO_LOSS,
         version=2,
         declines={
@@ -315,7 +336,10 @@ class LumaCorrelation(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="luma_correlation", title="Correlation of luma (inversion test)", paper=_NO_PAPER, better="higher",
+        name="luma_correlation",
+        suits="to find negatives and inverted contrasts",
+        fails="as a quality score",
+        title="Correlation of luma (inversion test)", paper=_NO_PAPER, better="higher",
         range=(-1.0, 1.0), identical=1.0, channels=(1, 3), declines={"channels": "luma weighs green most"},
         alone="it does not see brightness, contrast or colour",
         tolerates={

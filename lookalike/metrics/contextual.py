@@ -146,7 +146,10 @@ class Contextual(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="contextual", title="Contextual loss on VGG16", better="lower", range=(0.0, math.inf), identical=0.0,
+        name="contextual",
+        suits="for pictures that are not aligned",
+        fails="for pictures that are; it does not ask where things are",
+        title="Contextual loss on VGG16", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="Mechrez et al. 2018, doi 10.1007/978-3-030-01264-9_47", symmetric=False, smooth=False, min_side=8,
         channels=(3,), weights=("vgg16",), quadratic=True, alone=_MOVED,
         declines={
@@ -283,7 +286,11 @@ class ContextualPatches(Contextual):
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
-        Contextual.facts, name="contextual_patches", title="Contextual loss on raw patches", min_side=2,
+        Contextual.facts, name="contextual_patches",
+        suits="for pictures that are not aligned, without a network",
+        fails="on large pictures: quadratic",
+        written="",
+        title="Contextual loss on raw patches", min_side=2,
         channels=None, weights=(), tolerates=dict.fromkeys(_MOVEMENTS, _MOVED),
         declines={"identical": _FLAT, "reach": "a patch that nothing is nearest to has no gradient"},
     )  # fmt: skip

@@ -131,7 +131,11 @@ class CWSSIM(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="cw_ssim", title="Complex wavelet structural similarity", better="higher", range=(0.0, 1.0),
+        name="cw_ssim",
+        suits="where small shifts and turns do not matter",
+        fails="for brightness and colour, which it does not see",
+        written="CW-SSIM",
+        title="Complex wavelet structural similarity", better="higher", range=(0.0, 1.0),
         paper="Sampat et al. 2009, doi 10.1109/TIP.2009.2025923", identical=1.0, smooth=False, min_side=49,
         alone="it sees one octave of frequencies, and in it neither sign nor brightness: x and 1 − x are alike",
         tolerates={"mean_shift": "no band holds the mean"},

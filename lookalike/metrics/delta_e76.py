@@ -30,7 +30,12 @@ class DeltaE76(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_e76", title="CIE 1976 colour difference", better="lower", range=(0.0, math.inf), identical=0.0,
+        name="delta_e76",
+        suits="to repeat figures in the oldest difference of L*a*b*",
+        fails="for saturated colours, whose differences it overstates",
+        written="CIE76",
+        map_high=100.0,
+        title="CIE 1976 colour difference", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="CIE 15:2004", smooth=False, channels=(3,), masks=True,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip

@@ -41,7 +41,12 @@ class DeltaE94(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_e94", title="CIE 1994 colour difference", better="lower", range=(0.0, math.inf), identical=0.0,
+        name="delta_e94",
+        suits="to repeat figures in CIE 1994, of graphic arts and textiles",
+        fails="where CIEDE2000 may be used; it is not symmetric",
+        written="CIE94",
+        map_high=100.0,
+        title="CIE 1994 colour difference", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="CIE 116:1995", smooth=False, channels=(3,), masks=True, symmetric=False,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip

@@ -41,7 +41,12 @@ class DeltaECMC(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="delta_e_cmc", title="CMC(l:c) colour difference", better="lower", range=(0.0, math.inf),
+        name="delta_e_cmc",
+        suits="for textiles, with their tolerances l and c",
+        fails="where CIEDE2000 may be used; it is not symmetric",
+        written="CMC(l:c)",
+        map_high=100.0,
+        title="CMC(l:c) colour difference", better="lower", range=(0.0, math.inf),
         identical=0.0, paper="Clarke et al. 1984, doi 10.1111/j.1478-4408.1984.tb00969.x", smooth=False,
         channels=(3,), masks=True, symmetric=False,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},

@@ -96,7 +96,11 @@ class DISTS(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="dists", title="Deep structure and texture similarity", better="lower", range=(0.0, 2.0),
+        name="dists",
+        suits="where a texture may be another sample of itself",
+        fails="where every pixel has to be in its place",
+        written="DISTS",
+        title="Deep structure and texture similarity", better="lower", range=(0.0, 2.0),
         paper="Ding et al. 2022, doi 10.1109/TPAMI.2020.3045810", identical=0.0, smooth=False, min_side=16,
         channels=(3,), weights=("vgg16", "dists-weights"),
         declines={"channels": "the network learned colours: red and blue do not count alike"},

@@ -146,7 +146,11 @@ class DSS(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="dss", title="DCT subband similarity", better="higher", range=(-1.0, 1.0), identical=1.0,
+        name="dss",
+        suits="for compression and noise at the cost of a DCT",
+        fails="below 40 px a side",
+        written="DSS",
+        title="DCT subband similarity", better="higher", range=(-1.0, 1.0), identical=1.0,
         paper="Balanov et al. 2015, doi 10.1109/ICIP.2015.7351172", smooth=False, min_side=32, channels=(1, 3),
         version=2,
         declines={"channels": "luma weighs green most"},

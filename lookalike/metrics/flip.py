@@ -148,7 +148,11 @@ class FLIP(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="flip", title="FLIP (low dynamic range)", paper="Andersson et al. 2020, doi 10.1145/3406183",
+        name="flip",
+        suits="for rendered pictures seen in turn at a known distance",
+        fails="for an overall quality of photographs",
+        written="FLIP",
+        title="FLIP (low dynamic range)", paper="Andersson et al. 2020, doi 10.1145/3406183",
         better="lower", range=(0.0, 1.0), identical=0.0, smooth=False, channels=(3,), masks=True,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip

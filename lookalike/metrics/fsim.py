@@ -100,7 +100,11 @@ class FSIM(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="fsim", title="Feature similarity", better="higher", range=(0.0, 1.0), identical=1.0,
+        name="fsim",
+        suits="for quality of photographs by their edges and phase",
+        fails="for small pictures and drawings of flat areas",
+        written="FSIM",
+        title="Feature similarity", better="higher", range=(0.0, 1.0), identical=1.0,
         paper="Zhang et al. 2011, doi 10.1109/TIP.2011.2109730", smooth=False, min_side=16, channels=(1, 3),
         declines={"channels": "luma weighs green most"},
     )  # fmt: skip

@@ -111,7 +111,11 @@ class GMSD(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="gmsd", title="Gradient magnitude similarity deviation", better="lower", range=(0.0, 1.0),
+        name="gmsd",
+        suits="for compression, blur and noise, at little cost",
+        fails="for colour, and errors that are even everywhere",
+        written="GMSD",
+        title="Gradient magnitude similarity deviation", better="lower", range=(0.0, 1.0),
         identical=0.0, paper="Xue et al. 2014, doi 10.1109/TIP.2013.2293423", smooth=False, min_side=3,
         channels=(1, 3), masks=True,
         declines={"channels": "luma weighs green most"},
@@ -149,7 +153,11 @@ class MSGMSD(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ms_gmsd", title="Multi-scale gradient magnitude similarity deviation", better="lower",
+        name="ms_gmsd",
+        suits="as GMSD over several scales",
+        fails="for colour; it is not proved against its authors",
+        written="MS-GMSD",
+        title="Multi-scale gradient magnitude similarity deviation", better="lower",
         range=(0.0, 1.0), identical=0.0, paper="Zhang et al. 2017, doi 10.1109/ICASSP.2017.7952357", smooth=False,
         min_side=16, channels=(1, 3),
         declines={"channels": "luma weighs green most"},

@@ -112,7 +112,11 @@ class HaarPSI(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="haarpsi", title="Haar wavelet-based perceptual similarity", better="higher", range=(0.0, 1.0),
+        name="haarpsi",
+        suits="for quality of photographs at little cost",
+        fails="for errors below the finest wavelets",
+        written="HaarPSI",
+        title="Haar wavelet-based perceptual similarity", better="higher", range=(0.0, 1.0),
         identical=1.0, paper="Reisenhofer et al. 2018, doi 10.1016/j.image.2017.11.001", smooth=False, min_side=16,
         channels=(1, 3),
         declines={

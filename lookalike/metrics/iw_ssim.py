@@ -181,7 +181,11 @@ class IWSSIM(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="iw_ssim", title="Information content weighted SSIM", better="higher", range=(-1.0, 1.0),
+        name="iw_ssim",
+        suits="where busy parts should weigh more than flat ones",
+        fails="below 176 px a side; it is not symmetric",
+        written="IW-SSIM",
+        title="Information content weighted SSIM", better="higher", range=(-1.0, 1.0),
         identical=1.0, paper="Wang and Li 2011, doi 10.1109/TIP.2010.2092435", symmetric=False, smooth=False,
         min_side=161, channels=(1, 3), declines={"channels": "luma weighs green most"},
     )  # fmt: skip

@@ -70,7 +70,11 @@ class LPIPSAlex(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="lpips_alex", aliases=("lpips",), title="LPIPS on AlexNet",
+        name="lpips_alex",
+        suits="for quality as people see it, of patches and photographs",
+        fails="to be compared across versions",
+        written="LPIPS (AlexNet)",
+        aliases=("lpips",), title="LPIPS on AlexNet",
         paper="Zhang et al. 2018, doi 10.1109/CVPR.2018.00068",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=31, channels=(3,),
         masks=True, weights=("alexnet", "lpips-alex-heads"),
@@ -148,6 +152,9 @@ class LPIPSVGG(LPIPSAlex):
     facts: ClassVar[Facts] = dataclasses.replace(
         LPIPSAlex.facts,
         name="lpips_vgg",
+        suits="as LPIPS to train with",
+        fails="where LPIPS on AlexNet is what others report",
+        written="LPIPS (VGG16)",
         aliases=(),
         title="LPIPS on VGG16",
         min_side=16,
@@ -167,7 +174,11 @@ class LPIPSSqueeze(LPIPSAlex):
     """
 
     facts: ClassVar[Facts] = dataclasses.replace(
-        LPIPSAlex.facts, name="lpips_squeeze", aliases=(), title="LPIPS on SqueezeNet 1.1", min_side=17,
+        LPIPSAlex.facts, name="lpips_squeeze",
+        suits="as LPIPS with a small network",
+        fails="where LPIPS on AlexNet is what others report",
+        written="LPIPS (SqueezeNet)",
+        aliases=(), title="LPIPS on SqueezeNet 1.1", min_side=17,
         weights=("squeezenet1_1", "lpips-squeeze-heads"), declines={
             **LPIPSAlex.facts.declines,
             "reach": "the first convolution, of stride 2 and without border, misses the last row of an even side",

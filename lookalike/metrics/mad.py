@@ -337,7 +337,11 @@ class MAD(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="mad", title="Most apparent distortion", paper="Larson and Chandler 2010, doi 10.1117/1.3267105",
+        name="mad",
+        suits="for errors near the threshold of visibility",
+        fails="in haste: it is the slowest of the rack",
+        written="MAD",
+        title="Most apparent distortion", paper="Larson and Chandler 2010, doi 10.1117/1.3267105",
         better="lower", range=(0.0, math.inf), identical=0.0, symmetric=False, smooth=False, min_side=34,
         channels=(1, 3), version=2,
         alone="it is 0, without a gradient, where no error stands out of the reference's own contrast",

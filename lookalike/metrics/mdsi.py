@@ -112,7 +112,11 @@ class MDSI(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="mdsi", title="Mean deviation similarity index", better="lower", range=(0.0, math.inf), identical=0.0,
+        name="mdsi",
+        suits="for colour and edges together, at little cost",
+        fails="for small pictures: it halves them first",
+        written="MDSI",
+        title="Mean deviation similarity index", better="lower", range=(0.0, math.inf), identical=0.0,
         paper="Nafchi et al. 2016, doi 10.1109/ACCESS.2016.2604042", symmetric=False, smooth=False,
         min_side=3, channels=(1, 3),
         declines={"channels": "luminance weighs green most"},

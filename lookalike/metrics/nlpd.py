@@ -89,7 +89,11 @@ class NLPD(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="nlpd", title="Normalised Laplacian pyramid distance", better="lower", range=(0.0, float("inf")),
+        name="nlpd",
+        suits="for contrast as the eye normalises it",
+        fails="where its unit must mean something",
+        written="NLPD",
+        title="Normalised Laplacian pyramid distance", better="lower", range=(0.0, float("inf")),
         paper="Laparra et al. 2016, doi 10.2352/ISSN.2470-1173.2016.16.HVEI-103", identical=0.0, smooth=False,
         min_side=17, channels=(1, 3), declines={"channels": "luma weighs green most"},
     )  # fmt: skip

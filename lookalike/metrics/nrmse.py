@@ -71,7 +71,11 @@ class NRMSE(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="nrmse", title="Normalised root of the mean squared error", paper="textbook", better="lower",
+        name="nrmse",
+        suits="as an error relative to the reference's own size",
+        fails="to be compared across normalisations",
+        written="NRMSE",
+        title="Normalised root of the mean squared error", paper="textbook", better="lower",
         range=(0.0, math.inf), identical=0.0, symmetric=False, smooth=False, volumes=True, masks=True,
     )  # fmt: skip
 

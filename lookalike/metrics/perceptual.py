@@ -189,7 +189,11 @@ class Perceptual(_OnFeatures):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="perceptual", title="Perceptual (content) loss on VGG16", better="lower", range=(0.0, math.inf),
+        name="perceptual",
+        suits="as a loss on features of VGG16",
+        fails="as a quality score: it was not fitted to people",
+        map_high=5.0,
+        title="Perceptual (content) loss on VGG16", better="lower", range=(0.0, math.inf),
         paper="Johnson et al. 2016, doi 10.1007/978-3-319-46475-6_43", identical=0.0, smooth=False, min_side=4,
         channels=(3,), weights=("vgg16",), declines={"channels": _COLOURS},
     )  # fmt: skip
@@ -240,7 +244,10 @@ class Style(_OnFeatures):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="style", title="Style loss (Gram matrices) on VGG16", better="lower", range=(0.0, math.inf),
+        name="style",
+        suits="as a loss of texture",
+        fails="for anything that has a place: it forgets where things are",
+        title="Style loss (Gram matrices) on VGG16", better="lower", range=(0.0, math.inf),
         paper="Gatys et al. 2016, doi 10.1109/CVPR.2016.265", identical=0.0, smooth=False, min_side=8,
         channels=(3,), weights=("vgg16",), declines={"channels": _COLOURS},
         alone="it forgets where things are",

@@ -108,7 +108,11 @@ class L1(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="l1", aliases=("mae",), title="Mean absolute error", paper=_NO_PAPER, better="lower",
+        name="l1",
+        suits="as a plain error and a steady loss",
+        fails="for quality as people see it",
+        written="MAE",
+        aliases=("mae",), title="Mean absolute error", paper=_NO_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -131,7 +135,11 @@ class L2(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="l2", aliases=("mse",), title="Mean squared error", paper=_NO_PAPER, better="lower",
+        name="l2",
+        suits="as a plain error; its minimum is the mean of what is possible",
+        fails="for quality as people see it",
+        written="MSE",
+        aliases=("mse",), title="Mean squared error", paper=_NO_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -154,7 +162,11 @@ class RMSE(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="rmse", title="Root of the mean squared error", paper=_NO_PAPER, better="lower",
+        name="rmse",
+        suits="as an error in the unit of the pixels",
+        fails="for quality as people see it",
+        written="RMSE",
+        title="Root of the mean squared error", paper=_NO_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -184,7 +196,11 @@ class PSNR(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="psnr", title="Peak signal-to-noise ratio", paper=_NO_PAPER, better="higher",
+        name="psnr",
+        suits="to be compared with what others report; say luma, range and crop",
+        fails="for quality across kinds of error",
+        written="PSNR",
+        title="Peak signal-to-noise ratio", paper=_NO_PAPER, better="higher",
         range=(-math.inf, 100.0), identical=100.0, smooth=False, unit="dB", volumes=True, masks=True,
     )  # fmt: skip
 
@@ -255,7 +271,10 @@ class Charbonnier(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="charbonnier", title="Charbonnier error (smooth L1)", better="lower", range=(1e-3, math.inf),
+        name="charbonnier",
+        suits="as a robust L1 with a gradient at zero, to train with",
+        fails="to compare pictures as people do",
+        title="Charbonnier error (smooth L1)", better="lower", range=(1e-3, math.inf),
         paper="Charbonnier et al. 1994, doi 10.1109/ICIP.1994.413553", identical=1e-3, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -296,7 +315,10 @@ class GaussianL1(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="gaussian_l1", title="Gaussian-filtered L1", paper="Zhao et al. 2017, doi 10.1109/TCI.2016.2644865",
+        name="gaussian_l1",
+        suits="as L1 that forgives the finest detail",
+        fails="where the finest detail counts",
+        title="Gaussian-filtered L1", paper="Zhao et al. 2017, doi 10.1109/TCI.2016.2644865",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, min_side=6, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -348,7 +370,10 @@ class GaussianL2(GaussianL1):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="gaussian_l2", title="Gaussian-filtered L2", paper=_NO_PAPER,
+        name="gaussian_l2",
+        suits="as L2 that forgives the finest detail",
+        fails="where the finest detail counts",
+        title="Gaussian-filtered L2", paper=_NO_PAPER,
         better="lower", range=(0.0, math.inf), identical=0.0, min_side=6, volumes=True, masks=True,
     )  # fmt: skip
 

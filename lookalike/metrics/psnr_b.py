@@ -85,7 +85,11 @@ class PSNRB(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="psnr_b", title="PSNR with the blocking effect", better="higher", range=(-math.inf, 100.0),
+        name="psnr_b",
+        suits="for blocks of JPEG and video, beside PSNR",
+        fails="for pictures without blocks",
+        written="PSNR-B",
+        title="PSNR with the blocking effect", better="higher", range=(-math.inf, 100.0),
         identical=100.0, paper="Yim and Bovik 2011, doi 10.1109/TIP.2010.2061859", symmetric=False, smooth=False,
         min_side=9, channels=(1, 3), unit="dB",
         declines={

@@ -159,7 +159,11 @@ class PSNRHVS(_OfBlocks):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="psnr_hvs", title="PSNR weighted by contrast sensitivity", paper="Egiazarian et al. 2006, VPQM",
+        name="psnr_hvs",
+        suits="for compression, weighted by what the eye resolves",
+        fails="for colour",
+        written="PSNR-HVS",
+        title="PSNR weighted by contrast sensitivity", paper="Egiazarian et al. 2006, VPQM",
         better="higher", range=(-math.inf, 100.0), identical=100.0, smooth=False, min_side=8, channels=(1, 3),
         unit="dB", declines={"channels": "luma weighs green most"},
     )  # fmt: skip
@@ -177,7 +181,11 @@ class PSNRHVSM(_OfBlocks):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="psnr_hvs_m", title="PSNR-HVS with masking", paper="Ponomarenko et al. 2007, VPQM",
+        name="psnr_hvs_m",
+        suits="as PSNR-HVS where texture hides errors",
+        fails="for colour",
+        written="PSNR-HVS-M",
+        title="PSNR-HVS with masking", paper="Ponomarenko et al. 2007, VPQM",
         better="higher", range=(-math.inf, 100.0), identical=100.0, smooth=False, min_side=8, channels=(1, 3),
         unit="dB", declines={"channels": "luma weighs green most"},
     )  # fmt: skip

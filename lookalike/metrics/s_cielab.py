@@ -193,7 +193,12 @@ class SCIELAB(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="s_cielab", title="S-CIELAB colour difference", paper="Zhang and Wandell 1997, doi 10.1889/1.1985127",
+        name="s_cielab",
+        suits="for colour differences at a known viewing distance",
+        fails="without knowing samples a degree",
+        written="S-CIELAB",
+        map_high=100.0,
+        title="S-CIELAB colour difference", paper="Zhang and Wandell 1997, doi 10.1889/1.1985127",
         better="lower", range=(0.0, math.inf), identical=0.0, smooth=False, channels=(3,), version=2,
         declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip

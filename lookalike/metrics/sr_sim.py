@@ -108,7 +108,11 @@ class SRSIM(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="sr_sim", title="Spectral residual based similarity", better="higher", range=(0.0, 1.0), identical=1.0,
+        name="sr_sim",
+        suits="for quality weighted by saliency, at little cost",
+        fails="where nothing stands out",
+        written="SR-SIM",
+        title="Spectral residual based similarity", better="higher", range=(0.0, 1.0), identical=1.0,
         paper="Zhang and Li 2012, doi 10.1109/ICIP.2012.6467149", smooth=False, min_side=16, channels=(1, 3),
         declines={
             "channels": "luma weighs green most",

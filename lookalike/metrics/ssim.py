@@ -301,7 +301,11 @@ class SSIM(_Local):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ssim", title="Structural similarity", paper=_PAPER_2004, better="higher", range=(-1.0, 1.0),
+        name="ssim",
+        suits="to be compared with what others report; name the convention",
+        fails="for shifts of a pixel, and colour casts",
+        written="SSIM",
+        title="Structural similarity", paper=_PAPER_2004, better="higher", range=(-1.0, 1.0),
         identical=1.0, min_side=11, volumes=True, masks=True,
     )  # fmt: skip
 
@@ -426,7 +430,11 @@ class SSIMLuminance(SSIM):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_luminance", title="Luminance part of SSIM", range=(-1.0, 1.0),
+        SSIM.facts, name="ssim_luminance",
+        suits="to see which part of SSIM fell",
+        fails="as a quality score",
+        written="",
+        title="Luminance part of SSIM", range=(-1.0, 1.0),
         alone="it sees local means only, not detail",
     )  # fmt: skip
     _part: ClassVar[int] = 0
@@ -452,7 +460,11 @@ class SSIMContrast(SSIMLuminance):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_contrast", title="Contrast part of SSIM", range=(0.0, 1.0),
+        SSIM.facts, name="ssim_contrast",
+        suits="to see which part of SSIM fell",
+        fails="as a quality score",
+        written="",
+        title="Contrast part of SSIM", range=(0.0, 1.0),
         alone="it sees local contrast only: any pattern of the same contrast is perfect",
         declines={"negative": "a negative has the same contrast"},
     )  # fmt: skip
@@ -469,7 +481,11 @@ class SSIMStructure(SSIMLuminance):
     """
 
     facts = dataclasses.replace(
-        SSIM.facts, name="ssim_structure", title="Structure part of SSIM",
+        SSIM.facts, name="ssim_structure",
+        suits="to see which part of SSIM fell",
+        fails="as a quality score",
+        written="",
+        title="Structure part of SSIM",
         alone="it sees neither brightness nor contrast",
     )  # fmt: skip
     _part: ClassVar[int] = 2
@@ -500,7 +516,11 @@ class MSSSIM(_Local):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ms_ssim", title="Multi-scale structural similarity", paper=_PAPER_2003, better="higher",
+        name="ms_ssim",
+        suits="for photographs at an unknown viewing distance",
+        fails="below 161 px a side",
+        written="MS-SSIM",
+        title="Multi-scale structural similarity", paper=_PAPER_2003, better="higher",
         range=(-1.0, 1.0), identical=1.0, min_side=161, volumes=True, masks=True,
     )  # fmt: skip
 

@@ -212,7 +212,11 @@ class SSIMULACRA2(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ssimulacra2", title="SSIMULACRA 2.1", paper="Sneyers 2023, github.com/cloudinary/ssimulacra2",
+        name="ssimulacra2",
+        suits="for lossy compression of photographs",
+        fails="for distortions other than compression",
+        written="SSIMULACRA 2",
+        title="SSIMULACRA 2.1", paper="Sneyers 2023, github.com/cloudinary/ssimulacra2",
         better="higher", range=(-math.inf, 100.0), identical=100.0, symmetric=False, smooth=False, min_side=_LEAST,
         channels=(1, 3), declines={"channels": "it measures colour as it is seen: red and blue do not count alike"},
     )  # fmt: skip

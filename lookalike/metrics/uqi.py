@@ -93,7 +93,11 @@ class UQI(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="uqi", title="Universal quality index", better="higher", range=(-1.0, 1.0), identical=1.0,
+        name="uqi",
+        suits="to repeat figures of its time",
+        fails="in place of SSIM: it breaks on flat areas",
+        written="UQI",
+        title="Universal quality index", better="higher", range=(-1.0, 1.0), identical=1.0,
         paper="Wang and Bovik 2002, doi 10.1109/97.995823", smooth=False, min_side=8,
     )  # fmt: skip
 

@@ -215,7 +215,11 @@ class VIF(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="vif", title="Visual information fidelity", better="higher", range=(0.0, math.inf), identical=1.0,
+        name="vif",
+        suits="for information that is left of the reference",
+        fails="to rank pictures whose contrast was raised",
+        written="VIF",
+        title="Visual information fidelity", better="higher", range=(0.0, math.inf), identical=1.0,
         paper="Sheikh and Bovik 2006, doi 10.1109/TIP.2005.859378", symmetric=False, smooth=False, min_side=65,
         channels=(1, 3),
         tolerates={"contrast_stretch": "a contrast raised without noise shows more than the reference, by design"},

@@ -155,7 +155,11 @@ class VSI(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="vsi", title="Visual saliency-induced index", better="higher", range=(0.0, 1.0), identical=1.0,
+        name="vsi",
+        suits="for quality weighted by saliency and colour",
+        fails="in haste",
+        written="VSI",
+        title="Visual saliency-induced index", better="higher", range=(0.0, 1.0), identical=1.0,
         paper="Zhang, Shen and Li 2014, doi 10.1109/TIP.2014.2346028", smooth=False, min_side=3, channels=(1, 3),
         declines={"channels": "luminance weighs green most"},
     )  # fmt: skip

@@ -125,7 +125,10 @@ class ZhaoMix(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="zhao_mix", title="MS-SSIM + L1 mix as in the paper", paper=_PAPER, better="lower",
+        name="zhao_mix",
+        suits="to repeat Zhao et al. as they wrote",
+        fails="as a quality score",
+        title="MS-SSIM + L1 mix as in the paper", paper=_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, min_side=25, masks=True,
     )  # fmt: skip
 
@@ -182,7 +185,11 @@ class ZhaoMixCode(ZhaoMix):
     """
 
     facts = dataclasses.replace(
-        ZhaoMix.facts, name="zhao_mix_code", title="MS-SSIM + L1 mix as in the authors' code"
+        ZhaoMix.facts, name="zhao_mix_code",
+        suits="to repeat Zhao et al. as they computed",
+        fails="as a quality score",
+        written="",
+        title="MS-SSIM + L1 mix as in the authors' code"
     )  # fmt: skip
 
     def __init__(self, *, alpha: float = 0.025, **options: Any) -> None:
@@ -210,7 +217,10 @@ class MSSSIML1(Metric):
     """
 
     facts: ClassVar[Facts] = Facts(
-        name="ms_ssim_l1", title="0.84·(1 − MS-SSIM) + 0.16·L1", paper=_PAPER, better="lower",
+        name="ms_ssim_l1",
+        suits="as a loss that keeps colours and detail",
+        fails="as a quality score",
+        title="0.84·(1 − MS-SSIM) + 0.16·L1", paper=_PAPER, better="lower",
         range=(0.0, math.inf), identical=0.0, smooth=False, min_side=161, volumes=True, masks=True,
     )  # fmt: skip
 

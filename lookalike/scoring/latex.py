@@ -10,22 +10,13 @@ from typing import Any
 
 import torch
 
-from lookalike import __version__
+from lookalike import __version__, registry
 from lookalike.records.statistics import decimals
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\textbar{}", "<": r"\textless{}",
     ">": r"\textgreater{}", '"': r"\textquotedbl{}",
-}  # fmt: skip
-_NAMES = {
-    "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "cw_ssim": "CW-SSIM", "iw_ssim": "IW-SSIM",
-    "gmsd": "GMSD", "ms_gmsd": "MS-GMSD", "flip": "FLIP", "ssimulacra2": "SSIMULACRA 2",
-    "lpips_alex": "LPIPS (AlexNet)", "lpips_vgg": "LPIPS (VGG16)", "lpips_squeeze": "LPIPS (SqueezeNet)",
-    "dists": "DISTS", "fsim": "FSIM", "vif": "VIF", "vsi": "VSI", "mad": "MAD", "mdsi": "MDSI",
-    "haarpsi": "HaarPSI", "nlpd": "NLPD", "dss": "DSS", "sr_sim": "SR-SIM", "uqi": "UQI",
-    "psnr_hvs": "PSNR-HVS", "psnr_hvs_m": "PSNR-HVS-M", "s_cielab": "S-CIELAB", "ciede2000": "CIEDE2000",
-    "l1": "MAE", "l2": "MSE", "rmse": "RMSE",
 }  # fmt: skip
 _ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$"}
 
@@ -89,13 +80,18 @@ def latex_table(statistics: Mapping[str, Any], signatures: Mapping[str, str], be
 def _heading(name: str) -> str:
     """A column's name as papers write it, its options after it."""
     metric, bracket, options = name.partition("(")
-    return escaped(_NAMES.get(metric, metric) + (f" {bracket}{options}" if bracket else ""))
+    return escaped(_written(metric) + (f" {bracket}{options}" if bracket else ""))
+
+
+def _written(name: str) -> str:
+    """A metric's name in print; any other column's as it is."""
+    return (registry.metric_class(name).facts.written if name in registry.names() else "") or name
 
 
 def _sentence(signatures: Mapping[str, str]) -> str:
     """What a section on methods may say: every metric, its signature, and what computed it."""
     found = [f"lookalike {__version__}", f"torch {torch.__version__}"]
-    made = "; ".join(f"{_NAMES.get(name, name)}: {text}" for name, text in signatures.items())
+    made = "; ".join(f"{_written(name)}: {text}" for name, text in signatures.items())
     return f"Methods: Scores were computed with {' and '.join(found)} ({made})."
 
 

@@ -24,7 +24,6 @@ METRICS = ("psnr", "ssim", "ms_ssim", "lpips_alex")
 MAPS = ("ssim", "ssim_luminance", "ssim_contrast", "ssim_structure", "lpips_alex")
 MOST_PX = 16384  # a side: no browser draws a larger canvas
 _STRIP = 128  # rows of a map at a time: local moments of a whole 4K picture would take gigabytes
-_HIGHEST = {"ciede2000": 100.0, "ciede2000_low": 100.0, "s_cielab": 100.0, "perceptual": 5.0}  # of maps; else 1
 _DEPTHS = {"uint8": 8, "uint16": 16}
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -202,7 +201,7 @@ class _Reference:
         """What a map's levels mean, and the levels ``(h', w')``: the mean over channels on a fixed scale."""
         facts = self.metric.facts
         similar = facts.better == "higher"
-        low, high = (-1.0, 1.0) if similar else (0.0, min(facts.range[1], _HIGHEST.get(facts.name, 1.0)))
+        low, high = (-1.0, 1.0) if similar else (0.0, min(facts.range[1], facts.map_high))
         with torch.no_grad():
             levels = torch.cat([_levels(part[0].mean(0), low, high) for part in self._maps(x)]).cpu().numpy()
         (rows, columns), (height, width) = levels.shape, x.shape[2:]
