@@ -122,7 +122,10 @@ class LPIPSAlex(Metric):
     def score_masked(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
         """The layers' maps, each averaged by the valid share of what its values stand for."""
         counts = of_pixels(mask)
-        scores = [masked_mean(one, F.adaptive_avg_pool2d(counts, one.shape[2:])) for one in self._layer_maps(x, y)]
+        scores = [
+            masked_mean(one, F.adaptive_avg_pool2d(counts, (one.shape[2], one.shape[3])))
+            for one in self._layer_maps(x, y)
+        ]
         return torch.stack(scores).sum(0)
 
     def score_map(self, x: Tensor, y: Tensor | Prepared) -> Tensor:
