@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lookalike.lab.columns import AT_ONCE, Column
+from lookalike.lab.data import Report
 from lookalike.records.statistics import interval, sign_flip_p
 
 NOT_FINITE = "scores are not finite"
+_COLUMNS_A_REPORT = 10
 
 Scores = NDArray[np.float64]
 
@@ -31,8 +33,10 @@ class Row:
     reason: str = ""
 
 
-def table_of(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, Tensor]) -> list[dict[str, Any]]:
-    """The matrix: one entry for each row, with one cell for each column."""
+def table_of(
+    rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, Tensor], report: Report
+) -> list[dict[str, Any]]:
+    """The matrix: one entry for each row, with one cell for each column; every tenth column is reported."""
     lines = [
         {
             "label": row.label,
@@ -43,10 +47,12 @@ def table_of(rows: Sequence[Row], columns: Sequence[Column], targets: dict[str, 
         }
         for row in rows
     ]
-    for column in columns:
+    for count, column in enumerate(columns, 1):
         cells = whole_cells(rows, column, targets) if column.whole else image_cells(rows, column, targets)
         for line, cell in zip(lines, cells, strict=True):
             line["cells"][column.name] = cell
+        if count % _COLUMNS_A_REPORT == 0 or count == len(columns):
+            report(f"judged {len(rows)} rows by {count} of {len(columns)} metrics")
     return lines
 
 

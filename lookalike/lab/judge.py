@@ -81,7 +81,7 @@ def judge(
             {"name": entry.name, "title": entry.title, "better": entry.better, "signature": entry.signature}
             for entry in columns
         ],
-        "rows": table_of(rows, columns, targets),
+        "rows": table_of(rows, columns, targets, report),
     }
     write_pictures(out, task, sets, rows)
     runs.write_json(out / runs.MATRIX, matrix)

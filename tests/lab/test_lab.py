@@ -710,7 +710,11 @@ def test_scores_are_those_of_the_pictures(judged: tuple[Path, dict[str, Any]], p
 @pytest.mark.slow
 def test_judging_on_other_images(judged: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder, first = judged
-    matrix = judge.judge(folder, data=str(lay(tmp_path / "others", 3, 50)), out=tmp_path / "again", report=quiet)
+    lines: list[str] = []
+    again, others = tmp_path / "again", str(lay(tmp_path / "others", 3, 50))
+    matrix = judge.judge(folder, data=others, out=again, report=lines.append)
+    count = len(matrix["columns"])
+    assert f"judged {len(matrix['rows'])} rows by {count} of {count} metrics" in lines
     assert matrix["rows"][0]["cells"]["l1"]["mean"] != first["rows"][0]["cells"]["l1"]["mean"]
     assert {"lab.json", "recipe.json", "environment.json", "matrix.json"} <= {
         path.name for path in (tmp_path / "again").iterdir()
