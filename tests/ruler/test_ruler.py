@@ -75,7 +75,8 @@ def test_readings_are_the_metric_itself_to_the_last_digit(photograph: np.ndarray
         [measured] = lookalike.measure(noisy(photograph), photograph, "ssim", convention=name)
         assert values(readings)[name] == measured.value, name
         wanted = float(registry.get("ssim", data_range=255, convention=name)(x.double(), y.double()))
-        assert values(readings)[name] == pytest.approx(wanted, abs=1e-6)
+        # Conventions that no kernel takes are plain torch in float32: 1.02e-6 off on one thread, less on two.
+        assert values(readings)[name] == pytest.approx(wanted, abs=2e-6)
 
 
 def test_every_convention_is_symmetric(photograph: np.ndarray) -> None:
@@ -185,10 +186,12 @@ def test_every_psnr_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     found = {one.convention: one for one in ruler.run(x, y, "psnr")}
     planes = [image[4:-4, 4:-4] / 255 @ [65.481, 128.553, 24.966] + 16 for image in (x, y)]
     wanted = 20 * np.log10(255 / np.sqrt(np.square(planes[0] - planes[1]).mean()))
-    assert found["y-crop4"].value == pytest.approx(wanted, abs=1e-9)
+    assert found["y-crop4"].value == pytest.approx(
+        wanted, rel=1e-7
+    )  # the ruler gives the float32 digits of score and measure
     assert found["y-crop4"].signature == "psnr|cap:100|range:255|crop:4|luma:ycbcr|v:1"
     rgb = 20 * np.log10(255 / np.sqrt(np.square(x.astype(float) - y).mean()))
-    assert found["rgb"].value == pytest.approx(rgb, abs=1e-9)
+    assert found["rgb"].value == pytest.approx(rgb, rel=1e-7)
     command = ["ruler", str(tmp_path / "y.png"), str(tmp_path / "x.png"), "--metric", "psnr", "--is"]
     assert main([*command, f"{wanted:.3f}"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["y-crop4"]
@@ -219,7 +222,7 @@ def test_every_lpips_whose_weights_are_here_is_named(tmp_path: Path, capsys: pyt
             bent = ((image + 1) / 2 for image in bent)
             assert "|given:half-range|" in reading.signature
         a, b = (torch.from_numpy(image).movedim(-1, 0)[None] for image in bent)
-        assert reading.value == pytest.approx(float(registry.get(metric)(a, b)), abs=1e-9)
+        assert reading.value == pytest.approx(float(registry.get(metric)(a, b)), rel=1e-6)
         assert reading.signature.startswith(f"{metric}|")
     command = ["ruler", str(tmp_path / "y.png"), str(tmp_path / "x.png"), "--metric", "lpips", "--is"]
     for name in ("alex", "alex-half-range"):
