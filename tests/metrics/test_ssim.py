@@ -1,6 +1,7 @@
 """The SSIM family: components, windows, borders, masks, volumes, scales."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -432,7 +433,9 @@ def test_volumes_thinner_than_the_window_take_one_of_a_slice():
     [((10, 16), "kornia-same"), ((6, 6), "torchmetrics"), ((5, 9), "symmetric"), ((1, 1), "zero")],
 )
 def test_padded_borders_take_images_smaller_than_the_window(side, least):
-    options = {"convention": least} if "-" in least or least == "torchmetrics" else {"border": least}
+    options: dict[str, Any] = {"border": least}
+    if "-" in least or least == "torchmetrics":
+        options = {"convention": least}
     y = picture(*side[:1], width=side[1])
     metric = SSIM(**options)
     assert -1 <= float(metric((y + 0.1).clamp(0, 1), y)) <= 1
