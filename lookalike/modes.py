@@ -209,6 +209,21 @@ def _never_a_graph(code: Any) -> None:
 _never_a_graph(_Apart.__get__.__code__)
 
 
+def constant_in_graphs(function: Forward) -> Forward:
+    """A function whose result is a constant of a compiled graph; a decorator.
+
+    The mark of `torch.compiler.assume_constant_result`, which itself imports the whole compiler: that takes longer
+    than the rest of a start, and brings triton, whose LLVM ends a process in which TensorFlow runs.
+
+    Example:
+        >>> constant_in_graphs(lambda: 3)()
+        3
+    """
+    setattr(function, "_dynamo_marked_constant", True)  # noqa: B010 - functions have no such attribute to types
+    return function
+
+
+@constant_in_graphs
 def constant(key: str) -> Any:
     """The numbers kept under a key by `kept_constant`; in a compiled graph they are constants of it.
 
@@ -218,8 +233,6 @@ def constant(key: str) -> Any:
     return _constants[key]
 
 
-# What torch.compiler.assume_constant_result does, which would import all of the compiler for it.
-constant._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 _constants: dict[str, Any] = {}  # plain numbers by what they are in writing: no call can notice another's
 
 

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lookalike.metric import Facts, Metric, Prepared
+from lookalike.modes import constant_in_graphs
 from lookalike.ops import contextual as op
 from lookalike.ops import window
 from lookalike.ops.contextual import Distance
@@ -94,6 +95,7 @@ def _places(height: int, width: int, weight: float) -> Tensor:
     return grid.double() * (weight / min(height, width))
 
 
+@constant_in_graphs
 def sample(count: int, wanted: int, seed: int) -> Tensor:
     """``wanted`` of ``count`` positions, in ascending order; the same for the same seed, on any device.
 
@@ -103,11 +105,6 @@ def sample(count: int, wanted: int, seed: int) -> Tensor:
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     return torch.randperm(count, generator=generator, device="cpu")[:wanted].sort().values
-
-
-# As `ops.pyramid` says of its filters: the mark of torch.compiler.assume_constant_result without its import, which
-# also brings triton, whose LLVM ends a process in which TensorFlow runs.
-setattr(sample, "_dynamo_marked_constant", True)  # noqa: B010 - a function has no such attribute to a type checker
 
 
 class Contextual(Metric):

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lookalike.modes import constant_in_graphs
+
 P = ParamSpec("P")
 Arrays = tuple[np.ndarray, ...]
 Tensors = Callable[Concatenate[torch.dtype, torch.device, P], tuple[Tensor, ...]]
@@ -43,15 +45,12 @@ def kept(maxsize: int) -> Callable[[Callable[P, Arrays]], Tensors[P]]:
         def arrays(double: bool, *args: P.args, **options: P.kwargs) -> Arrays:
             return tuple(_in_precision(array, double) for array in make(*args, **options))
 
+        @constant_in_graphs
         def in_graph(
             dtype: torch.dtype, device: torch.device, *args: P.args, **options: P.kwargs
         ) -> tuple[Tensor, ...]:
             made = arrays(dtype == torch.float64, *args, **options)
             return tuple(_tensor(array.copy(), dtype, device) for array in made)
-
-        # The mark of torch.compiler.assume_constant_result; that decorator imports the whole compiler, which takes
-        # longer than the rest of a start, and triton, whose LLVM ends a process in which TensorFlow runs.
-        setattr(in_graph, "_dynamo_marked_constant", True)  # noqa: B010 - functions have no such attribute to types
 
         def tensors(
             dtype: torch.dtype, device: torch.device, *args: P.args, **options: P.kwargs
